@@ -1,0 +1,146 @@
+"""Settings: one table of names, defaults and meanings, read from a file, the environment and ``--set``."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class ConfigError(Exception):
+    """A setting is unknown or has a value that it cannot have; the text names it."""
+
+
+class Setting(NamedTuple):
+    default: Any
+    meaning: str
+
+
+SETTINGS: dict[str, Setting] = {
+    "data": Setting(".sekisho", "folder of the node: database, keyring, endpoints.json"),
+    "database": Setting("", "sqlite:PATH or postgresql://…; empty: sqlite in the data folder"),
+    "bus": Setting("local:", "how nodes tell each other things; local: is this process alone"),
+    "keyring": Setting("", "file:PATH of the CA's key and the master key; empty: in the data folder"),
+    "account": Setting("000000000000", "the default account, 12 digits"),
+    "region": Setting("us-east-1", "the default region"),
+    "host": Setting("127.0.0.1", "address that the device listeners bind (0.0.0.0 for all)"),
+    "endpoint": Setting("localhost", "host name that DescribeEndpoint gives and the server certificate names"),
+    "server_names": Setting("", "further names or addresses for the server certificate, comma separated"),
+    "mqtt.port": Setting(8883, "MQTT over TLS"),
+    "https.port": Setting(8443, "HTTPS, and MQTT by ALPN"),
+    "api.port": Setting(4566, "plain HTTP API, on loopback only"),
+    "mqtt.profile": Setting("strict", "strict: AWS's limits and refusals"),
+    "mqtt.limits.payload": Setting(131072, "bytes of one message"),
+    "mqtt.limits.client_id": Setting(128, "bytes of a client id"),
+    "mqtt.limits.topic_bytes": Setting(256, "bytes of a topic"),
+    "mqtt.limits.topic_slashes": Setting(7, "slashes in a topic"),
+    "mqtt.limits.filters_per_subscribe": Setting(8, "filters in one SUBSCRIBE"),
+    "mqtt.limits.subscriptions": Setting(50, "subscriptions of one connection"),
+    "mqtt.limits.inbound_inflight": Setting(100, "unacknowledged QoS 1 messages from a client"),
+    "mqtt.limits.outbound_inflight": Setting(100, "unacknowledged QoS 1 messages to a client"),
+    "mqtt.limits.keep_alive_min": Setting(30, "seconds"),
+    "mqtt.limits.keep_alive_max": Setting(1200, "seconds"),
+    "mqtt.limits.connect_timeout": Setting(10.0, "seconds for the TLS handshake, and then for CONNECT"),
+    "mqtt.limits.outbound_bytes": Setting(4194304, "bytes waiting for one slow reader before it is dropped"),
+    "mqtt.limits.connections": Setting(15000, "connections of this node"),
+    "explain.keep": Setting(10000, "refusals kept for explain"),
+    "audit.keep": Setting(1000000, "audit lines kept"),
+    "log.level": Setting("warning", "debug, info, warning or error"),
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings, by name: ``config["mqtt.port"]``."""
+
+    values: Mapping[str, Any]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    @property
+    def data(self) -> Path:
+        return Path(self.values["data"]).absolute()
+
+    @property
+    def database(self) -> str:
+        return str(self.values["database"] or f"sqlite:{self.data / 'sekisho.db'}")
+
+    @property
+    def keyring(self) -> str:
+        return str(self.values["keyring"] or f"file:{self.data / 'keyring.json'}")
+
+    def group(self, prefix: str) -> dict[str, Any]:
+        """The settings under ``prefix``, without it."""
+        return {k.removeprefix(prefix): v for k, v in self.values.items() if k.startswith(prefix)}
+
+
+def load_config(overrides: Iterable[str] = (), *, file: Path | None = None) -> Config:
+    """Defaults, then ``file`` (TOML), then ``SEKISHO_…`` variables, then ``key=value`` overrides.
+
+    ``mqtt.limits.payload`` is ``SEKISHO_MQTT_LIMITS_PAYLOAD`` in the environment.
+    """
+    values = {name: setting.default for name, setting in SETTINGS.items()}
+    if file is not None:
+        try:
+            content = tomllib.loads(file.read_text())
+        except OSError as error:
+            raise ConfigError(f"{file}: {error.strerror}") from None
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{file}: {error}") from None
+        for name, value in _flatten(content):
+            values[_known(name, str(file))] = _convert(name, value)
+    for name in SETTINGS:
+        variable = "SEKISHO_" + name.upper().replace(".", "_")
+        if variable in os.environ:
+            values[name] = _convert(name, os.environ[variable])
+    for override in overrides:
+        name, equals, value = override.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {override}: expected key=value")
+        values[_known(name, "--set")] = _convert(name, value)
+    _check(values)
+    return Config(values)
+
+
+def _known(name: str, where: str) -> str:
+    if name not in SETTINGS:
+        raise ConfigError(f"{where}: there is no setting {name!r}; `sekisho settings` lists them")
+    return name
+
+
+def _convert(name: str, value: Any) -> Any:
+    default = SETTINGS[name].default
+    try:
+        if isinstance(default, str):
+            return str(value)
+        converted = type(default)(value)
+    except (TypeError, ValueError):
+        raise ConfigError(f"{name} = {value!r}: expected a number") from None
+    if converted < 0:
+        raise ConfigError(f"{name} = {value!r}: must not be negative")
+    return converted
+
+
+def _check(values: Mapping[str, Any]) -> None:
+    account = values["account"]
+    if not (len(account) == 12 and account.isascii() and account.isdigit()):
+        raise ConfigError(f"account = {account!r}: expected 12 digits")
+    for name in ("mqtt.port", "https.port", "api.port"):
+        if values[name] > 65535:
+            raise ConfigError(f"{name} = {values[name]}: a port is at most 65535 (0 picks a free one)")
+    if values["mqtt.profile"] != "strict":
+        raise ConfigError(f"mqtt.profile = {values['mqtt.profile']!r}: this version has strict")
+    if not values["bus"] == "local:":
+        raise ConfigError(f"bus = {values['bus']!r}: this version has local:")
+
+
+def _flatten(content: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

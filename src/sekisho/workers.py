@@ -1,0 +1,34 @@
+"""Processes for what takes over a millisecond of Python: key generation and signing."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Workers:
+    """A pool of processes, started on first use; ``run`` awaits a picklable function in one of them.
+
+    They are forked from a clean server process, never from the node, so that they hold none of its sockets.
+    """
+
+    def __init__(self, count: int = 1) -> None:
+        self._count = count
+        self._pool: ProcessPoolExecutor | None = None
+
+    async def run(self, function: Callable[..., T], *arguments: Any) -> T:
+        if self._pool is None:
+            context = multiprocessing.get_context("forkserver")
+            context.set_forkserver_preload(["sekisho.logic.certificates"])
+            self._pool = ProcessPoolExecutor(self._count, mp_context=context)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
