@@ -1,0 +1,80 @@
+"""A message, from the socket to its last effect."""
+
+from sekisho.mqtt.encoding import encode_publish
+from sekisho.mqtt.packets import NO_PROPERTIES, Properties
+
+
+class Message:
+    """One published message and what is known of its origin. A value: never changed after construction.
+
+    `received_at` is civil time in epoch seconds; `client_id`, `principal` and `source_ip` are None when the
+    message did not come from a device. It compares by identity, being shared by all its receivers.
+    """
+
+    __slots__ = (
+        "_wire",
+        "account",
+        "client_id",
+        "payload",
+        "principal",
+        "properties",
+        "qos",
+        "received_at",
+        "region",
+        "retain",
+        "source_ip",
+        "topic",
+        "trace",
+    )
+
+    def __init__(
+        self,
+        account: str,
+        region: str,
+        topic: str,
+        payload: bytes,
+        qos: int = 0,
+        retain: bool = False,
+        properties: Properties = NO_PROPERTIES,
+        client_id: str | None = None,
+        principal: str | None = None,
+        source_ip: str | None = None,
+        received_at: float = 0.0,
+        trace: str = "",
+    ) -> None:
+        self.account = account
+        self.region = region
+        self.topic = topic
+        self.payload = payload
+        self.qos = qos
+        self.retain = retain
+        self.properties = properties
+        self.client_id = client_id
+        self.principal = principal
+        self.source_ip = source_ip
+        self.received_at = received_at
+        self.trace = trace
+        self._wire: dict[int, bytes] | None = None
+
+    def wire(self, version: int, retain: bool = False) -> bytes:
+        """The PUBLISH of QoS 0 for receivers at a protocol version, encoded once and shared.
+
+        `retain` is the flag as the receiver sees it: set for a retained message sent to a new subscription
+        [MQTT-3.3.1-8] or by Retain As Published. Raises ValueError if the properties cannot be encoded.
+        """
+        key = version << 1 | retain
+        known = self._wire
+        if known is None:
+            known = self._wire = {}
+        raw = known.get(key)
+        if raw is None:
+            raw = known[key] = encode_publish(
+                version, self.topic, self.payload, 0, retain, False, 0, self.properties
+            )
+        return raw
+
+    def __repr__(self) -> str:
+        return (
+            f"Message(topic={self.topic!r}, payload=<{len(self.payload)} bytes>, qos={self.qos}, "
+            f"retain={self.retain}, client_id={self.client_id!r})"
+        )

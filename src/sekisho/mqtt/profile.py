@@ -1,0 +1,90 @@
+"""What a connection may do: capabilities and limits, as frozen tables."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The capabilities of a server. What is False is refused by the connection or not advertised."""
+
+    name: str
+    maximum_qos: int
+    retain_available: bool
+    wildcard_available: bool
+    shared_available: bool
+    subscription_identifiers: bool
+    topic_alias_maximum: int
+    """How many topic aliases a client may use towards the server; 0 for none."""
+    will_delay: bool
+    hash_matches_parent: bool
+    """Whether `sensor/#` matches `sensor` (OASIS, section 4.7.1.2) or only what is below it (AWS)."""
+    retained_on_wildcard: bool
+    """Whether a new subscription by wildcard gets retained messages (OASIS), or only an exact one (AWS)."""
+    silent_refusal_v3: bool
+    """Whether a refused 3.1.1 CONNECT gets its connection closed without a CONNACK."""
+    enhanced_auth: bool = False
+
+
+STRICT = Profile(
+    name="strict",
+    maximum_qos=1,
+    retain_available=True,
+    wildcard_available=True,
+    shared_available=True,
+    subscription_identifiers=False,
+    topic_alias_maximum=8,
+    will_delay=True,
+    hash_matches_parent=False,
+    retained_on_wildcard=False,
+    silent_refusal_v3=True,
+)
+"""AWS IoT Core as documented (AWS IoT Developer Guide, "MQTT": supported features, differences from MQTT)."""
+
+EXTENDED = Profile(
+    name="extended",
+    maximum_qos=2,
+    retain_available=True,
+    wildcard_available=True,
+    shared_available=True,
+    subscription_identifiers=True,
+    topic_alias_maximum=8,
+    will_delay=True,
+    hash_matches_parent=True,
+    retained_on_wildcard=True,
+    silent_refusal_v3=False,
+)
+"""MQTT as OASIS wrote it: QoS 2, subscription identifiers, its own reading of `#`, every CONNECT answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Quotas per connection. The defaults are AWS's (AWS IoT Core endpoints and quotas, "Message broker")."""
+
+    payload: int = 131_072
+    """Bytes of a message's payload."""
+    packet: int = 149_504
+    """Bytes of a whole packet; advertised as Maximum Packet Size."""
+    client_id: int = 128
+    """Bytes of a client identifier in UTF-8."""
+    topic_bytes: int = 256
+    """Bytes of a topic or filter in UTF-8, without a Basic Ingest prefix or `$share/{name}/`."""
+    topic_slashes: int = 7
+    filters_per_subscribe: int = 8
+    subscriptions: int = 50
+    """Subscriptions per connection."""
+    inbound_inflight: int = 100
+    """Unacknowledged messages of QoS 1 and 2 from the client; advertised as Receive Maximum."""
+    outbound_inflight: int = 100
+    """Unacknowledged messages of QoS 1 and 2 to the client."""
+    keep_alive_min: int = 30
+    """Seconds; a shorter keep alive is raised to this."""
+    keep_alive_max: int = 1200
+    """Seconds; a longer keep alive, and none, is lowered to this."""
+    publishes_per_second: int = 100
+    """Messages per second, in each direction; what exceeds it is discarded."""
+    bytes_per_second: int = 524_288
+    """Bytes per second; what exceeds it is delayed."""
+    connect_timeout: float = 10.0
+    """Seconds from the connection's start to a complete CONNECT."""
+    connects_per_second: int = 1
+    """CONNECTs per second of one client identifier."""

@@ -1,0 +1,542 @@
+"""Scripts of a connection's life: what is received, what is answered, what is refused."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from sekisho.mqtt.codec import Framer, decode, encode
+from sekisho.mqtt.connection import Connection, State, effective_keep_alive
+from sekisho.mqtt.message import Message
+from sekisho.mqtt.packets import (
+    NO_PROPERTIES,
+    Auth,
+    Connack,
+    Connect,
+    Disconnect,
+    Pingreq,
+    Pingresp,
+    Puback,
+    Pubcomp,
+    Publish,
+    Pubrec,
+    Pubrel,
+    Suback,
+    Subscribe,
+    Subscription,
+    Unsuback,
+    Unsubscribe,
+    Violation,
+    Will,
+)
+from sekisho.mqtt.profile import EXTENDED, STRICT, Limits
+
+N = NO_PROPERTIES
+LIMITS = Limits()
+
+
+def connect(
+    version=5, client_id="c", clean=True, keep_alive=60, will=None, username=None, password=None, **props
+):
+    return Connect(version, client_id, clean, keep_alive, username, password, will, props or N)
+
+
+def publish(topic="a/b", payload=b"hi", qos=0, packet_id=0, retain=False, **props):
+    return Publish(topic, payload, qos, retain, False, packet_id or (1 if qos else 0), props or N)
+
+
+def subscribe(*filters, qos=0, no_local=False, **props):
+    entries = tuple(Subscription(filter, qos, no_local, False, 0) for filter in filters)
+    return Subscribe(1, entries, props or N)
+
+
+def will(topic="w", payload=b"p", qos=0, retain=False, **props):
+    return Will(topic, payload, qos, retain, props or N)
+
+
+def opened(version=5, profile=STRICT, limits=LIMITS, **members):
+    connection = Connection(profile, limits, 0.0)
+    packet = connect(version, **members)
+    assert connection.receive(encode(packet, version), 1.0) == [packet]
+    connection.accept(False, None, N)
+    connection.data_to_send()
+    return connection
+
+
+def sent(connection):
+    frames = Framer().feed(connection.data_to_send())
+    return [decode(first, body, connection.version or 4) for first, body in frames]
+
+
+def told(connection, packet, now=2.0):
+    return connection.receive(encode(packet, connection.version), now)
+
+
+def violation(packets):
+    assert packets
+    assert isinstance(packets[-1], Violation), packets
+    return packets[-1]
+
+
+# -- CONNECT
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_a_whole_life(version):
+    connection = Connection(STRICT, LIMITS, 0.0)
+    assert (connection.state, connection.version) == (State.AWAITING_CONNECT, 0)
+    packet = connect(version)
+    assert connection.receive(encode(packet, version), 1.0) == [packet]
+    assert (connection.state, connection.version) == (State.CONNECTING, version)
+    connection.accept(True, 60, N)
+    assert connection.state is State.OPEN
+    assert sent(connection) == [Connack(0, True, N)]
+    assert told(connection, subscribe("a/#")) == [subscribe("a/#")]
+    connection.send(Suback(1, (0,), N))
+    connection.queue(Message("1", "r", "a/b", b"hi").wire(version))
+    assert connection.pending > 0
+    assert sent(connection) == [Suback(1, (0,), N), publish()]
+    assert connection.pending == 0
+    assert connection.data_to_send() == b""
+    assert told(connection, Pingreq()) == [Pingreq()]
+    assert connection.data_to_send() == b""  # nothing is answered by itself
+    connection.send(Pingresp())
+    assert sent(connection) == [Pingresp()]
+    assert told(connection, Disconnect(0, N)) == [Disconnect(0, N)]
+    assert told(connection, Pingreq()) == []  # [MQTT-3.14.4-2]
+    connection.disconnect(0x8B)
+    assert connection.data_to_send() == b""
+    assert (connection.state, connection.deadline) == (State.CLOSED, None)
+
+
+def test_what_the_peer_wants_is_read_from_connect():
+    connection = opened(
+        receive_maximum=3, maximum_packet_size=1000, topic_alias_maximum=7, request_problem_information=0
+    )
+    assert connection.peer_receive_maximum == 3
+    assert connection.peer_maximum_packet_size == 1000
+    assert connection.peer_alias_maximum == 7
+    assert connection.wants_problem_information is False
+    plain = opened()
+    assert (plain.peer_receive_maximum, plain.peer_alias_maximum) == (65535, 0)
+    assert plain.wants_problem_information is True
+
+
+def test_packets_behind_connect_come_with_it():
+    """A client may send without waiting for the CONNACK (section 3.1.4)."""
+    connection = Connection(STRICT, LIMITS, 0.0)
+    raw = encode(connect(), 5) + encode(publish(), 5) + encode(Pingreq(), 5)
+    assert connection.receive(raw, 1.0) == [connect(), publish(), Pingreq()]
+    assert connection.state is State.CONNECTING
+
+
+LEVEL_3 = bytes.fromhex("100f 0006 4d5149736470 03 02 003c 0001 63")
+LEVEL_6 = bytes.fromhex("100d 0004 4d515454 06 02 003c 0001 63")
+
+# name -> (profile, packet or bytes, reason)
+REFUSED = {
+    "MQTT-3.1.0-1 first packet": (STRICT, encode(publish(), 4), 0x82),
+    "MQTT-3.1.0-1 first byte alone": (STRICT, b"G", 0x82),
+    "MQTT-3.1.2-2 level 3": (STRICT, LEVEL_3, 0x84),
+    "MQTT-3.1.2-2 level 6": (EXTENDED, LEVEL_6, 0x84),
+    "MQTT-3.1.3-8 empty identifier, session kept": (EXTENDED, connect(4, "", clean=False), 0x85),
+    "AWS: empty identifier in 3.1.1": (STRICT, connect(4, ""), 0x85),
+    "AWS: identifier starts with $": (STRICT, connect(4, "$c"), 0x85),
+    "AWS: identifier starts with $ in 5": (STRICT, connect(5, "$c"), 0x85),
+    "AWS: identifier of 129 bytes": (STRICT, connect(5, "a" + "ä" * 64), 0x85),
+    "MQTT-3.2.2-12 will of QoS 2": (STRICT, connect(will=will(qos=2)), 0x9B),
+    "will of QoS 2 in 3.1.1": (STRICT, connect(4, will=will(qos=2)), 0x9B),
+    "will topic with a wildcard": (STRICT, connect(will=will("a/#")), 0x90),
+    "empty will topic": (STRICT, connect(4, will=will("")), 0x90),
+    "will topic too deep": (STRICT, connect(will=will("a/b/c/d/e/f/g/h/i")), 0x90),
+    "MQTT-3.2.2-13 retained will": (
+        replace(STRICT, retain_available=False),
+        connect(will=will(retain=True)),
+        0x9A,
+    ),
+    "will delay": (replace(STRICT, will_delay=False), connect(will=will(will_delay_interval=5)), 0x83),
+    "MQTT-3.3.2-14 response topic of the will": (STRICT, connect(will=will(response_topic="+")), 0x82),
+    "MQTT-4.12.0-1 enhanced authentication": (STRICT, connect(authentication_method="m"), 0x8C),
+    "receive maximum 0": (STRICT, bytes.fromhex("1010 0004 4d515454 05 02 003c 03 210000 0000"), 0x82),
+    "packet too large": (STRICT, b"\x10\xff\xff\x7f", 0x95),
+    "length of five bytes": (STRICT, b"\x10\xff\xff\xff\xff", 0x81),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_connect_that_is_refused(name):
+    profile, packet, reason = REFUSED[name]
+    raw = packet if isinstance(packet, bytes) else encode(packet, 4)
+    connection = Connection(profile, LIMITS, 0.0)
+    packets = connection.receive(raw, 1.0)
+    assert violation(packets).reason == reason
+    assert len(packets) == 1
+    assert packets[0].text
+    assert connection.receive(encode(connect(), 5), 2.0) == []
+    connection.disconnect(*packets[0])
+    assert connection.state is State.CLOSED
+    answer = sent(connection)
+    if connection.version == 5:
+        assert answer == [Connack(reason, False, {"reason_string": packets[0].text})]
+    elif profile.silent_refusal_v3:
+        assert answer == []
+    else:
+        assert answer == [Connack(reason, False, N)]
+
+
+def test_a_will_too_large():
+    limits = replace(LIMITS, payload=10)
+    connection = Connection(STRICT, limits, 0.0)
+    assert violation(connection.receive(encode(connect(will=will(payload=bytes(11))), 5), 1.0)).reason == 0x97
+    assert opened(limits=limits, will=will(payload=bytes(10))).state is State.OPEN
+
+
+@pytest.mark.parametrize("client_id", ["c", "a" * 128, "ä" * 64, "a/b#+ $", ""])
+def test_client_identifiers_that_are_fine(client_id):
+    assert opened(5, client_id=client_id).state is State.OPEN
+
+
+def test_enhanced_authentication_where_there_is_one():
+    connection = opened(profile=replace(STRICT, enhanced_auth=True), authentication_method="m")
+    packet = Auth(0x19, {"authentication_method": "m"})
+    assert told(connection, packet) == [packet]
+
+
+@pytest.mark.parametrize(
+    ("profile", "reason", "answer"),
+    [
+        (EXTENDED, 0x87, [Connack(0x87, False, N)]),
+        (EXTENDED, 0x86, [Connack(0x86, False, N)]),
+        (EXTENDED, 0x9B, []),  # [MQTT-3.2.2-6]: no return code says so
+        (STRICT, 0x87, []),
+        (STRICT, 0x86, [Connack(0x86, False, N)]),  # AWS answers a custom authorizer's refusal
+    ],
+)
+def test_refusing_3_1_1(profile, reason, answer):
+    connection = Connection(profile, LIMITS, 0.0)
+    connection.receive(encode(connect(4), 4), 1.0)
+    connection.refuse(reason, "no")
+    assert sent(connection) == answer
+    assert connection.state is State.CLOSED
+
+
+def test_a_reason_that_the_packet_cannot_carry_becomes_unspecified():
+    connection = Connection(STRICT, LIMITS, 0.0)
+    connection.receive(encode(connect(), 5), 1.0)
+    connection.refuse(0x8E, "")
+    assert sent(connection) == [Connack(0x80, False, N)]
+    connection = opened()
+    connection.disconnect(0x85)
+    assert sent(connection) == [Disconnect(0x80, N)]
+
+
+def test_a_reason_string_that_does_not_fit_is_left_out():
+    connection = opened(maximum_packet_size=20)
+    connection.disconnect(0x87, "x" * 50)
+    assert sent(connection) == [Disconnect(0x87, N)]
+    connection = opened()
+    connection.disconnect(0x87, "x" * 70_000)
+    assert sent(connection) == [Disconnect(0x87, {"reason_string": "x" * 1000})]
+
+
+def test_answers_out_of_turn():
+    connection = Connection(STRICT, LIMITS, 0.0)
+    with pytest.raises(RuntimeError):
+        connection.accept(False, None, N)
+    with pytest.raises(RuntimeError):
+        connection.send(Pingresp())
+    connection = opened()
+    with pytest.raises(RuntimeError):
+        connection.accept(False, None, N)
+    with pytest.raises(RuntimeError):
+        connection.refuse(0x87, "")
+    connection.disconnect(0x8B)
+    connection.data_to_send()
+    connection.accept(False, None, N)
+    connection.refuse(0x87, "")
+    connection.disconnect(0x8B)
+    connection.send(Pingresp())
+    connection.acknowledge(1)
+    connection.acknowledge(1, 0x87, "no")
+    assert connection.publish("a", b"", 1, False, N, "token") == 0
+    assert connection.receive(encode(Pingreq(), 5), 2.0) == []
+    assert connection.data_to_send() == b""
+    assert connection.state is State.CLOSED
+
+
+# -- time
+
+
+@pytest.mark.parametrize(
+    ("requested", "effective"),
+    [(0, 1200), (1, 30), (29, 30), (30, 30), (60, 60), (1200, 1200), (65535, 1200)],
+)
+def test_effective_keep_alive(requested, effective):
+    assert effective_keep_alive(requested, LIMITS) == effective
+
+
+def test_deadlines():
+    connection = Connection(STRICT, LIMITS, 100.0)
+    assert connection.deadline == 110.0
+    raw = encode(connect(keep_alive=60), 5)
+    connection.receive(raw[:5], 101.0)
+    assert connection.deadline == 110.0
+    connection.receive(raw[5:], 102.0)
+    assert connection.deadline == 102.0 + 90
+    connection.accept(False, 40, N)
+    assert connection.deadline == 102.0 + 60
+    ping = encode(Pingreq(), 5)
+    connection.receive(ping[:1], 120.0)
+    assert connection.deadline == 102.0 + 60  # [MQTT-3.1.2-22] speaks of packets, not bytes
+    connection.receive(ping[1:], 121.0)
+    assert connection.deadline == 121.0 + 60
+    connection.disconnect(0x8D)
+    assert connection.deadline is None
+
+
+def test_no_keep_alive_no_deadline():
+    connection = Connection(STRICT, LIMITS, 0.0)
+    connection.receive(encode(connect(), 5), 1.0)
+    connection.accept(False, 0, N)
+    assert connection.deadline is None
+    told(connection, Pingreq())
+    assert connection.deadline is None
+
+
+# -- what an open connection refuses
+
+# name -> (profile, version, packet, reason)
+VIOLATIONS = {
+    "MQTT-3.1.0-2 second CONNECT": (STRICT, 5, connect(), 0x82),
+    "2.1.2 CONNACK": (STRICT, 5, Connack(0, False, N), 0x82),
+    "2.1.2 SUBACK": (STRICT, 4, Suback(1, (0,), N), 0x82),
+    "2.1.2 UNSUBACK": (STRICT, 5, Unsuback(1, (0,), N), 0x82),
+    "2.1.2 PINGRESP": (STRICT, 4, Pingresp(), 0x82),
+    "AWS: AUTH": (STRICT, 5, Auth(0x19, {"authentication_method": "m"}), 0x82),
+    "AWS: PUBLISH of QoS 2": (STRICT, 5, publish(qos=2), 0x9B),
+    "AWS: PUBLISH of QoS 2 in 3.1.1": (STRICT, 4, publish(qos=2), 0x9B),
+    "AWS: SUBSCRIBE of QoS 2": (STRICT, 5, subscribe("a", qos=2), 0x9B),
+    "AWS: PUBREC": (STRICT, 5, Pubrec(1, 0, N), 0x82),
+    "AWS: PUBREL": (STRICT, 5, Pubrel(1, 0, N), 0x82),
+    "AWS: PUBCOMP": (STRICT, 4, Pubcomp(1, 0, N), 0x82),
+    "AWS: subscription identifier": (STRICT, 5, subscribe("a", subscription_identifier=(1,)), 0xA1),
+    "AWS: nine filters": (STRICT, 5, subscribe(*"abcdefghi"), 0x97),
+    "MQTT-3.3.2-2 wildcard in a topic": (STRICT, 5, publish("a/+"), 0x90),
+    "MQTT-4.7.3-1 empty topic in 3.1.1": (STRICT, 4, publish(""), 0x90),
+    "3.3.2.1 empty topic without alias": (STRICT, 5, publish(""), 0x82),
+    "AWS: topic too deep": (STRICT, 5, publish("a/b/c/d/e/f/g/h/i"), 0x90),
+    "AWS: topic too long": (STRICT, 4, publish("a" * 257), 0x90),
+    "AWS: payload too large": (STRICT, 5, publish(payload=bytes(131_073)), 0x97),
+    "MQTT-3.2.2-14 RETAIN": (replace(STRICT, retain_available=False), 5, publish(retain=True), 0x9A),
+    "MQTT-3.3.4-6 subscription identifier in PUBLISH": (
+        EXTENDED,
+        5,
+        publish(subscription_identifier=(1,)),
+        0x82,
+    ),
+    "MQTT-3.3.2-14 response topic": (STRICT, 5, publish(response_topic="a/#"), 0x82),
+    "MQTT-3.3.2-9 topic alias above the maximum": (STRICT, 5, publish(topic_alias=9), 0x94),
+    "3.3.2.3.4 topic alias without topic": (STRICT, 5, publish("", topic_alias=1), 0x82),
+    "MQTT-3.8.3-4 shared and no_local": (STRICT, 5, subscribe("$share/g/a", no_local=True), 0x82),
+    "3.14.2.2.2 session kept after all": (STRICT, 5, Disconnect(0, {"session_expiry_interval": 1}), 0x82),
+    "3.14.2.2.5 server reference": (STRICT, 5, Disconnect(0, {"server_reference": "x"}), 0x82),
+}
+
+
+@pytest.mark.parametrize("name", VIOLATIONS)
+def test_violations(name):
+    profile, version, packet, reason = VIOLATIONS[name]
+    connection = opened(version, profile)
+    raw = encode(Pingreq(), version) + encode(packet, version) + encode(Pingreq(), version)
+    packets = connection.receive(raw, 2.0)
+    assert packets[0] == Pingreq()
+    assert len(packets) == 2
+    assert violation(packets).reason == reason
+    assert connection.state is State.OPEN
+    assert told(connection, Pingreq()) == []
+    connection.disconnect(*packets[1])
+    assert connection.state is State.CLOSED
+    expected = [Disconnect(reason, {"reason_string": packets[1].text})] if version == 5 else []
+    assert sent(connection) == expected
+
+
+def test_a_stream_that_breaks_off_after_good_packets():
+    connection = opened()
+    packets = connection.receive(encode(publish(), 5) + b"\x30\xff\xff\x7f" + bytes(10), 2.0)
+    assert packets[0] == publish()
+    assert violation(packets).reason == 0x95
+    assert len(packets) == 2
+
+
+# name -> (profile, version, packet)
+FINE = {
+    "largest payload": (STRICT, 5, publish(payload=bytes(131_072))),
+    "basic ingest": (STRICT, 4, publish("$aws/rules/r/a/b/c/d/e/f/g/h")),
+    "retained": (STRICT, 4, publish(retain=True)),
+    "QoS 1": (STRICT, 4, publish(qos=1)),
+    "eight filters": (STRICT, 4, subscribe(*"abcdefgh")),
+    "an invalid filter is the broker's": (STRICT, 5, subscribe("a#")),
+    "shared": (STRICT, 4, subscribe("$share/g/a")),
+    "unsubscribe": (STRICT, 4, Unsubscribe(1, ("a", "b"), N)),
+    "puback": (STRICT, 5, Puback(7, 0, N)),
+    "disconnect with will": (STRICT, 5, Disconnect(4, N)),
+    "QoS 2": (EXTENDED, 5, publish(qos=2)),
+    "QoS 2 handshake": (EXTENDED, 4, Pubrel(1, 0, N)),
+    "subscription identifier": (EXTENDED, 5, subscribe("a", qos=2, subscription_identifier=(7,))),
+}
+
+
+@pytest.mark.parametrize("name", FINE)
+def test_what_is_fine(name):
+    profile, version, packet = FINE[name]
+    assert told(opened(version, profile), packet) == [packet]
+
+
+def test_session_expiry_at_disconnect():
+    later = Disconnect(0, {"session_expiry_interval": 10})
+    assert told(opened(session_expiry_interval=5), later) == [later]
+    never = Disconnect(0, {"session_expiry_interval": 0})
+    assert told(opened(), never) == [never]
+    connection = Connection(STRICT, LIMITS, 0.0)
+    connection.receive(encode(connect(session_expiry_interval=5), 5), 1.0)
+    connection.accept(False, None, {"session_expiry_interval": 0})  # what the server granted counts
+    assert violation(told(connection, later)).reason == 0x82
+
+
+# -- topic aliases
+
+
+def test_topic_aliases():
+    connection = opened()
+    assert told(connection, publish("a", topic_alias=1, content_type="t")) == [publish("a", content_type="t")]
+    assert told(connection, publish("b", topic_alias=8)) == [publish("b")]
+    assert told(connection, publish("", b"x", topic_alias=1)) == [publish("a", b"x")]
+    assert told(connection, publish("", b"x", topic_alias=8)) == [publish("b", b"x")]
+    assert told(connection, publish("c", topic_alias=1)) == [publish("c")]
+    assert told(connection, publish("", topic_alias=1)) == [publish("c")]
+    assert told(connection, publish("", topic_alias=1))[0].properties is NO_PROPERTIES
+    assert violation(told(connection, publish("", topic_alias=2))).reason == 0x82
+
+
+def test_more_topics_than_are_remembered():
+    connection = opened(4)
+    for number in range(300):
+        assert told(connection, publish(f"t/{number}")) == [publish(f"t/{number}")]
+    assert violation(told(connection, publish("t/#"))).reason == 0x90
+
+
+# -- messages in flight
+
+
+def test_receive_maximum():
+    """[MQTT-3.3.4-9]: acknowledging makes room; one more than that is the client's fault."""
+    connection = opened(limits=replace(LIMITS, inbound_inflight=2))
+    told(connection, publish(qos=1, packet_id=1))
+    assert not connection.inbound_full
+    told(connection, publish(qos=1, packet_id=2))
+    assert connection.inbound_full
+    connection.acknowledge(1)
+    assert sent(connection) == [Puback(1, 0, N)]
+    assert told(connection, publish(qos=1, packet_id=3)) == [publish(qos=1, packet_id=3)]
+    assert told(connection, publish()) == [publish()]
+    assert violation(told(connection, publish(qos=1, packet_id=4))).reason == 0x93
+
+
+def test_3_1_1_has_no_receive_maximum_to_break():
+    connection = opened(4, limits=replace(LIMITS, inbound_inflight=2))
+    for packet_id in range(1, 6):
+        assert told(connection, publish(qos=1, packet_id=packet_id)) == [publish(qos=1, packet_id=packet_id)]
+    assert connection.inbound_full
+    for packet_id in range(1, 5):
+        connection.acknowledge(packet_id)
+    assert not connection.inbound_full
+
+
+def test_qos_2_holds_its_slot_until_it_is_complete():
+    connection = opened(profile=EXTENDED, limits=replace(LIMITS, inbound_inflight=1))
+    told(connection, publish(qos=2, packet_id=1))
+    connection.send(Pubrec(1, 0, N))
+    assert connection.inbound_full
+    told(connection, Pubrel(1, 0, N))
+    connection.send(Pubcomp(1, 0, N))
+    assert not connection.inbound_full
+    told(connection, publish(qos=2, packet_id=2))
+    connection.send(Pubrec(2, 0x87, N))
+    assert not connection.inbound_full
+
+
+@pytest.mark.parametrize(
+    ("version", "problems", "expected"),
+    [
+        (5, 1, Puback(1, 0x87, {"reason_string": "no"})),
+        (5, 0, Puback(1, 0x87, N)),  # [MQTT-3.1.2-29]
+        (4, 1, Puback(1, 0, N)),
+    ],
+)
+def test_negative_acknowledgements(version, problems, expected):
+    wants = {"request_problem_information": problems} if version == 5 else {}
+    connection = opened(version, **wants)
+    connection.acknowledge(1, 0x87, "no")
+    assert sent(connection) == [expected]
+    connection.acknowledge(1, 0x87 if version == 5 else 0)
+    assert sent(connection) == [Puback(1, expected.reason, N)]
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_publish_and_settle(version):
+    connection = opened(version)
+    first = connection.publish("a", b"1", 1, False, N, "one")
+    second = connection.publish("b", b"2", 1, True, N, "two", dup=True)
+    assert first != second
+    assert connection.inflight == {first: "one", second: "two"}
+    assert sent(connection) == [
+        Publish("a", b"1", 1, False, False, first, N),
+        Publish("b", b"2", 1, True, True, second, N),
+    ]
+    assert connection.settle(second) == "two"
+    assert connection.settle(second) is None
+    assert connection.settle(4711) is None
+    assert connection.inflight == {first: "one"}
+
+
+@pytest.mark.parametrize(("theirs", "ours", "window"), [(2, 100, 2), (65535, 3, 3)])
+def test_the_outbound_window(theirs, ours, window):
+    connection = opened(limits=replace(LIMITS, outbound_inflight=ours), receive_maximum=theirs)
+    for number in range(window):
+        assert connection.can_send
+        connection.publish("a", b"", 1, False, N, number)
+    assert not connection.can_send
+    with pytest.raises(RuntimeError):
+        connection.publish("a", b"", 1, False, N, "more")
+    connection.settle(1)
+    assert connection.can_send
+
+
+def test_packet_identifiers_go_round_and_skip_what_is_in_use():
+    connection = opened(4)
+    assert connection.publish("a", b"", 1, False, N, "kept") == 1
+    seen = set()
+    for _ in range(65534):
+        packet_id = connection.publish("a", b"", 1, False, N, "")
+        connection.settle(packet_id)
+        seen.add(packet_id)
+    assert seen == set(range(2, 65536))
+    assert connection.publish("a", b"", 1, False, N, "") == 2
+
+
+def test_what_is_too_large_for_the_peer_counts_as_sent():
+    """[MQTT-3.1.2-24], [MQTT-3.1.2-25]."""
+    connection = opened(maximum_packet_size=20)
+    connection.queue(Message("1", "r", "a", bytes(100)).wire(5))
+    assert connection.publish("a", bytes(100), 1, False, N, "token") == 0
+    assert (connection.pending, connection.inflight) == (0, {})
+    assert connection.publish("a", b"", 1, False, N, "token") == 1
+    assert sent(connection) == [publish("a", b"", 1, 1)]
+
+
+def test_3_1_1_gets_no_properties():
+    connection = opened(4)
+    connection.publish("a", b"", 1, False, {"content_type": "t"}, "token")
+    assert sent(connection) == [publish("a", b"", 1, 1)]
+    assert connection.peer_maximum_packet_size > 268_435_455
+    assert math.isfinite(connection.deadline)
