@@ -27,7 +27,9 @@ SETTINGS: dict[str, Setting] = {
     "account": Setting("000000000000", "the default account, 12 digits"),
     "region": Setting("us-east-1", "the default region"),
     "host": Setting("127.0.0.1", "address that the device listeners bind (0.0.0.0 for all)"),
-    "endpoint": Setting("localhost", "host name that DescribeEndpoint gives and the server certificate names"),
+    "endpoint": Setting(
+        "localhost", "host name that DescribeEndpoint gives and the server certificate names"
+    ),
     "server_names": Setting("", "further names or addresses for the server certificate, comma separated"),
     "mqtt.port": Setting(8883, "MQTT over TLS"),
     "https.port": Setting(8443, "HTTPS, and MQTT by ALPN"),

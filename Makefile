@@ -1,0 +1,64 @@
+# Everything is installed into virtual environments inside this checkout; nothing here needs root, except that
+# `make test` and `make bench` install Debian packages that are missing.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo run test check bench docs clean
+
+demo: .venv/.demo
+	$(BIN)/sekisho demo
+
+run: .venv/.run
+	$(BIN)/sekisho up
+
+test: .venv/.test .venv-awscli/.done
+	sh scripts/debian-packages.sh postgresql mosquitto mosquitto-clients openssl
+	$(BIN)/python -m pytest
+
+check: .venv/.check
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/unit/test_architecture.py
+
+bench: .venv/.demo
+	sh scripts/debian-packages.sh mosquitto gcc libc6-dev libssl-dev
+	$(BIN)/python bench/run.py
+
+docs: .venv/.run
+	$(BIN)/sekisho operations > docs/operations.md
+
+clean:
+	rm -rf .venv .venv-awscli .sekisho bench/bin
+
+# --- virtual environments; each stamp says which extras are in -------------------------------------------------
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Sekisho needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) has no venv module. On Debian: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/.run: .venv/bin/python pyproject.toml
+	$(PIP) -e .
+	@touch $@
+
+.venv/.demo: .venv/bin/python pyproject.toml
+	$(PIP) -e '.[demo]'
+	@touch $@ .venv/.run
+
+.venv/.check: .venv/bin/python pyproject.toml
+	$(PIP) -e '.[check]'
+	@touch $@ .venv/.run
+
+.venv/.test: .venv/bin/python pyproject.toml
+	$(PIP) -e '.[demo,test]'
+	@touch $@ .venv/.run .venv/.demo
+
+# The AWS CLI pins its botocore, so it gets an environment of its own, as a user would give it.
+.venv-awscli/.done:
+	$(PYTHON) -m venv .venv-awscli
+	.venv-awscli/bin/python -m pip install --quiet --disable-pip-version-check awscli
+	@touch $@

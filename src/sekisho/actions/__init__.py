@@ -1,0 +1,1 @@
+"""Where rules send things; one protocol, one file each."""

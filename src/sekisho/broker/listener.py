@@ -1,0 +1,148 @@
+"""One TLS listener: accepts, bounds, times out, and gives each connection the protocol it speaks."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import structlog
+from OpenSSL import SSL
+
+from sekisho.broker.deadlines import Deadlines
+from sekisho.broker.tls import ALPN_MQTT, ALPN_MQTT_X509, peer_certificate_der
+from sekisho.broker.transport import ByteProtocol, Flusher, TlsTransport
+
+log = structlog.get_logger("sekisho.listener")
+
+ACCEPTS_PER_TURN = 64
+BACKLOG = 4096
+RETRY = 0.1
+"""Seconds to wait with accepting when the process is out of file descriptors."""
+
+MQTT_CONNECT = 0x10
+
+
+class Peer(NamedTuple):
+    """What TLS says about a connection."""
+
+    certificate_der: bytes | None
+    server_name: str
+    address: str
+    alpn: bytes
+
+
+class PortInUse(Exception):
+    """The text names the port, the setting, and what to do."""
+
+
+def bind(host: str, port: int, setting: str) -> socket.socket:
+    """A listening socket; port 0 picks a free one. PortInUse names the port and its setting."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(
+                f"port {port} on {host} is already in use ({setting}); stop what uses it, "
+                f"or choose another with --set {setting}=N (0 picks a free one)"
+            ) from None
+        raise PortInUse(f"cannot listen on {host} port {port} ({setting}): {error.strerror}") from None
+    sock.setblocking(False)
+    return sock
+
+
+class Listener:
+    """Accepts on a bound socket until closed."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        context: SSL.Context,
+        *,
+        flusher: Flusher,
+        deadlines: Deadlines,
+        tick: Callable[[], float],
+        mqtt: Callable[[Peer], ByteProtocol],
+        http: Callable[[Peer], ByteProtocol] | None,
+        handshake_timeout: float,
+        most: int,
+    ) -> None:
+        self.port: int = sock.getsockname()[1]
+        self.connections: set[TlsTransport] = set()
+        self._loop = loop
+        self._sock = sock
+        self._context = context
+        self._flusher = flusher
+        self._deadlines = deadlines
+        self._tick = tick
+        self._mqtt = mqtt
+        self._http = http
+        self._handshake_timeout = handshake_timeout
+        self._most = most
+        loop.add_reader(sock.fileno(), self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTS_PER_TURN):
+            try:
+                sock, _ = self._sock.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                log.warning("accept", port=self.port, error=error.strerror)
+                self._loop.remove_reader(self._sock.fileno())
+                self._loop.call_later(RETRY, self._accept_again)
+                return
+            if len(self.connections) >= self._most:
+                log.warning("too many connections", port=self.port, most=self._most)
+                sock.close()
+                continue
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            now = self._tick()
+            transport = TlsTransport(
+                self._loop,
+                self._flusher,
+                sock,
+                self._context,
+                self._opened,
+                self.connections.discard,
+                now + self._handshake_timeout,
+            )
+            self.connections.add(transport)
+            self._deadlines.watch(transport, now)
+
+    def _accept_again(self) -> None:
+        if self._sock.fileno() >= 0:
+            self._loop.add_reader(self._sock.fileno(), self._accept)
+
+    def _opened(self, transport: TlsTransport, first: bytes) -> ByteProtocol | None:
+        """MQTT or HTTP, by ALPN, else by the first byte (a CONNECT is 0x10; no HTTP method begins so)."""
+        alpn = transport.tls.get_alpn_proto_negotiated()
+        peer = Peer(
+            peer_certificate_der(transport.tls),
+            (transport.tls.get_servername() or b"").decode("ascii", "replace"),
+            _address(transport),
+            alpn,
+        )
+        if alpn in (ALPN_MQTT_X509, ALPN_MQTT) or (not alpn and first[:1] == bytes([MQTT_CONNECT])):
+            return self._mqtt(peer)
+        if self._http is not None and (alpn or first[:1].isalpha()):
+            return self._http(peer)
+        return self._mqtt(peer)
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._sock.fileno())
+        self._sock.close()
+
+
+def _address(transport: Any) -> str:
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if peer else ""

@@ -1,0 +1,64 @@
+"""The TLS side of the device listeners: any client certificate gets through, the registry decides later.
+
+A platform must accept certificates that no CA of its own vouches for, so the verify callback lets the
+handshake finish (TLS itself proves that the peer has the key), and the registry says at CONNECT who it is, by
+SHA-256 of the DER. Real AWS endpoints do the same (aws-iot-device-sdk-embedded-C, issue 1920).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from OpenSSL import SSL, crypto
+
+ALPN_MQTT_X509 = b"x-amzn-mqtt-ca"
+ALPN_MQTT = b"mqtt"
+ALPN_HTTP_X509 = b"x-amzn-http-ca"
+ALPN_HTTP = b"http/1.1"
+ALPN = (ALPN_MQTT_X509, ALPN_MQTT, ALPN_HTTP_X509, ALPN_HTTP)
+"""AWS IoT Developer Guide, Device communication protocols."""
+
+
+def server_context(
+    certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey, ca: x509.Certificate
+) -> SSL.Context:
+    """TLS 1.2 and 1.3, as IoTSecurityPolicy_TLS13_1_2_2022_10; no session tickets, as AWS IoT."""
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    # Without an id of its own a server that asks for certificates refuses every resumption attempt with an
+    # error instead of a full handshake (OpenSSL, SSL_CTX_set_session_id_context).
+    context.set_session_id(b"sekisho")
+    context.set_cipher_list(b"ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL")
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+    context.use_certificate(crypto.X509.from_cryptography(certificate))
+    context.use_privatekey(crypto.PKey.from_cryptography_key(key))
+    context.add_extra_chain_cert(crypto.X509.from_cryptography(ca))
+    context.check_privatekey()
+    context.set_verify(SSL.VERIFY_PEER, _accept_any)
+    context.set_alpn_select_callback(_select_alpn)
+    return context
+
+
+def _accept_any(connection: SSL.Connection, certificate: Any, error: int, depth: int, ok: int) -> bool:
+    return True
+
+
+def _select_alpn(connection: SSL.Connection, offered: Sequence[bytes]) -> Any:
+    for protocol in offered:
+        if protocol in ALPN:
+            return protocol
+    return SSL.NO_OVERLAPPING_PROTOCOLS
+
+
+def peer_certificate_der(connection: SSL.Connection) -> bytes | None:
+    certificate = connection.get_peer_certificate(as_cryptography=True)
+    if certificate is None:
+        return None
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return certificate.public_bytes(Encoding.DER)

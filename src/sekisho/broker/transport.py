@@ -1,0 +1,310 @@
+"""Bytes between a TLS socket and a protocol object: the boring shell."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from OpenSSL import SSL
+
+READ_SIZE = 65536
+READS_PER_TURN = 8
+"""How many records one connection may have read before the others get their turn."""
+
+HIGH_WATER = 65536
+CLOSE_TIMEOUT = 5.0
+"""Seconds that a peer has to take the last bytes before the connection is cut."""
+
+NEVER = float("inf")
+
+
+class ByteProtocol(Protocol):
+    """What the transport drives: an MQTT client, or uvicorn's HTTP protocol."""
+
+    def connection_made(self, transport: Any) -> None: ...
+    def data_received(self, data: bytes) -> None: ...
+    def connection_lost(self, exc: Exception | None) -> None: ...
+    def pause_writing(self) -> None: ...
+    def resume_writing(self) -> None: ...
+
+
+class Flusher:
+    """Writes each connection once per loop turn, however many packets it was given in that turn."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._dirty: list[TlsTransport] = []
+
+    def add(self, transport: TlsTransport) -> None:
+        if not self._dirty:
+            self._loop.call_soon(self._flush)
+        self._dirty.append(transport)
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, []
+        for transport in dirty:
+            transport.flush()
+
+
+class TlsTransport(asyncio.Transport):
+    """A TLS connection on a non-blocking socket, first in its handshake, then open.
+
+    ``opened(transport, first_bytes)`` chooses the protocol when the first application bytes (or an ALPN that
+    decides) are there; it returns the protocol, or None to close.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        flusher: Flusher,
+        sock: socket.socket,
+        context: SSL.Context,
+        opened: Callable[[TlsTransport, bytes], ByteProtocol | None],
+        closed: Callable[[TlsTransport], None],
+        deadline: float,
+    ) -> None:
+        super().__init__()
+        self.sock = sock
+        self.tls = SSL.Connection(context, sock)
+        self.tls.set_accept_state()
+        self._deadline: float | None = deadline
+        self.protocol: ByteProtocol | None = None
+        self.handshaken = False
+        self.failure = ""
+        self._loop = loop
+        self._flusher = flusher
+        self._fd = sock.fileno()
+        self._opened = opened
+        self._closed = closed
+        self._out: list[bytes] = []
+        self._out_size = 0
+        self._dirty = False
+        self._closing = False
+        self._lost = False
+        self._reading = True
+        self._writing = False
+        self._paused_writing = False
+        loop.add_reader(self._fd, self._readable)
+
+    @property
+    def deadline(self) -> float | None:
+        """When this connection has been silent for too long (monotonic seconds); None once it is gone."""
+        if self._lost:
+            return None
+        if self._deadline is not None:
+            return self._deadline
+        deadline: float | None = getattr(self.protocol, "deadline", None)
+        return NEVER if deadline is None else deadline
+
+    # --- reading -------------------------------------------------------------------------------------------
+
+    def _readable(self) -> None:
+        if not self.handshaken and not self._handshake():
+            return
+        recv = self.tls.recv
+        try:
+            for _ in range(READS_PER_TURN):
+                data = recv(READ_SIZE)
+                protocol = self.protocol
+                if protocol is None:
+                    protocol = self._choose(data)
+                    if protocol is None:
+                        return
+                protocol.data_received(data)
+                # The socket is level-triggered and OpenSSL does not read ahead: what is left, if it is not in
+                # the record just decrypted, wakes us again.
+                if not self._reading or self._lost or not self.tls.pending():
+                    return
+        except (SSL.WantReadError, SSL.WantWriteError):
+            return
+        except SSL.ZeroReturnError:
+            self._lose(None)
+            return
+        except (SSL.Error, OSError) as error:
+            self._lose(ConnectionResetError(_words(error)))
+            return
+        if self.tls.pending():
+            self._loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if self._reading and not self._lost:
+            self._readable()
+
+    def _handshake(self) -> bool:
+        try:
+            self.tls.do_handshake()
+        except SSL.WantReadError:
+            return False
+        except SSL.WantWriteError:
+            self._want_write()
+            return False
+        except (SSL.Error, OSError) as error:
+            self.failure = f"TLS handshake failed: {_words(error)}"
+            self._lose(ConnectionResetError(self.failure))
+            return False
+        self.handshaken = True
+        if self.tls.get_alpn_proto_negotiated():
+            return self._choose(b"") is not None
+        return True
+
+    def _choose(self, first: bytes) -> ByteProtocol | None:
+        protocol = self._opened(self, first)
+        if protocol is None:
+            self._lose(None)
+            return None
+        self.protocol = protocol
+        self._deadline = None
+        protocol.connection_made(self)
+        return protocol
+
+    def pause_reading(self) -> None:
+        if self._reading and not self._lost:
+            self._reading = False
+            self._loop.remove_reader(self._fd)
+
+    def resume_reading(self) -> None:
+        if not self._reading and not self._lost and not self._closing:
+            self._reading = True
+            self._loop.add_reader(self._fd, self._readable)
+            if self.tls.pending():
+                self._loop.call_soon(self._read_on)
+
+    def is_reading(self) -> bool:
+        return self._reading
+
+    # --- writing -------------------------------------------------------------------------------------------
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._lost or self._closing or not data:
+            return
+        self._out.append(bytes(data))
+        self._out_size += len(data)
+        if not self._dirty and not self._writing:
+            self._dirty = True
+            self._flusher.add(self)
+        if self._out_size > HIGH_WATER and not self._paused_writing and self.protocol is not None:
+            self._paused_writing = True
+            self.protocol.pause_writing()
+
+    def get_write_buffer_size(self) -> int:
+        return self._out_size
+
+    def flush(self) -> None:
+        """Write what waits; what the socket does not take stays for when it is writable."""
+        self._dirty = False
+        if self._lost or not self.handshaken:
+            return
+        out = self._out
+        data = out[0] if len(out) == 1 else b"".join(out)
+        try:
+            while data:
+                sent = self.tls.send(data)
+                if sent == len(data):
+                    data = b""
+                else:
+                    data = data[sent:]
+        except (SSL.WantWriteError, SSL.WantReadError):
+            self._want_write()
+        except (SSL.Error, OSError) as error:
+            self._lose(ConnectionResetError(_words(error)))
+            return
+        self._out = [data] if data else []
+        self._out_size = len(data)
+        if not data:
+            if self._closing:
+                self._finish()
+            elif self._paused_writing and self.protocol is not None:
+                self._paused_writing = False
+                self.protocol.resume_writing()
+
+    def _want_write(self) -> None:
+        if not self._writing and not self._lost:
+            self._writing = True
+            self._loop.add_writer(self._fd, self._writable)
+
+    def _writable(self) -> None:
+        self._writing = False
+        self._loop.remove_writer(self._fd)
+        if not self.handshaken:
+            self._readable()
+        else:
+            self.flush()
+
+    # --- closing -------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close after what waits has been written."""
+        if self._lost or self._closing:
+            return
+        self._closing = True
+        if self._reading:
+            self._reading = False
+            self._loop.remove_reader(self._fd)
+        self._deadline = self._loop.time() + CLOSE_TIMEOUT
+        if not self._out:
+            self._finish()
+        elif not self._writing:
+            self.flush()
+
+    def abort(self) -> None:
+        self._lose(None)
+
+    def is_closing(self) -> bool:
+        return self._closing or self._lost
+
+    def _finish(self) -> None:
+        with contextlib.suppress(SSL.Error, OSError):  # the peer may have gone first
+            self.tls.shutdown()
+        self._lose(None)
+
+    def _lose(self, exc: Exception | None) -> None:
+        if self._lost:
+            return
+        self._lost = True
+        self._loop.remove_reader(self._fd)
+        self._loop.remove_writer(self._fd)
+        self._out = []
+        self._out_size = 0
+        try:
+            self.sock.close()
+        finally:
+            self._closed(self)
+            if self.protocol is not None:
+                self.protocol.connection_lost(exc)
+
+    # --- what protocols ask --------------------------------------------------------------------------------
+
+    def set_protocol(self, protocol: Any) -> None:
+        self.protocol = protocol
+
+    def get_protocol(self) -> Any:
+        return self.protocol
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        match name:
+            case "peername":
+                try:
+                    return self.sock.getpeername()
+                except OSError:
+                    return default
+            case "sockname":
+                try:
+                    return self.sock.getsockname()
+                except OSError:
+                    return default
+            case "sslcontext":
+                return self.tls.get_context()
+            case _:
+                return default
+
+
+def _words(error: Exception) -> str:
+    """An OpenSSL error's reasons, or the system's words; never the bytes on the wire."""
+    if isinstance(error, SSL.SysCallError):
+        return str(error.args[-1])
+    if isinstance(error, SSL.Error) and error.args and isinstance(error.args[0], list):
+        return "; ".join(reason for _, _, reason in error.args[0]) or "TLS error"
+    return str(error) or type(error).__name__

@@ -1,0 +1,214 @@
+"""``sekisho up``, ``env``, ``explain``, ``clock``, ``settings``, ``demo``."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sekisho import __version__
+from sekisho.config import SETTINGS, ConfigError, load_config
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A self-hosted AWS IoT: the APIs, the MQTT behaviour, and every way a device gets its credentials.",
+)
+
+Data = Annotated[Path, typer.Option("--data", help="The node's data folder.")]
+DEFAULT_DATA = Path(".sekisho")
+
+
+def fail(message: str) -> typer.Exit:
+    """Say what is wrong on stderr; the caller raises what this returns."""
+    typer.echo(f"sekisho: {message}", err=True)
+    return typer.Exit(1)
+
+
+@app.command()
+def up(
+    data: Data = DEFAULT_DATA,
+    mqtt_port: Annotated[int | None, typer.Option(help="MQTT over TLS; 0 picks a free one.")] = None,
+    https_port: Annotated[int | None, typer.Option(help="HTTPS, and MQTT by ALPN.")] = None,
+    api_port: Annotated[int | None, typer.Option(help="Plain HTTP API, loopback only.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address of the device listeners.")] = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, for any setting.")] = None,
+) -> None:
+    """Run a node until it is interrupted."""
+    started = time.monotonic()
+    overrides = [f"data={data}"]
+    for name, value in (
+        ("mqtt.port", mqtt_port),
+        ("https.port", https_port),
+        ("api.port", api_port),
+        ("host", host),
+    ):
+        if value is not None:
+            overrides.append(f"{name}={value}")
+    try:
+        settings = load_config([*overrides, *(set_ or [])], file=config)
+    except ConfigError as error:
+        raise fail(str(error)) from None
+
+    from sekisho.cli.serve import serve
+
+    code = serve(settings, started)
+    raise typer.Exit(code)
+
+
+@app.command()
+def env(data: Data = DEFAULT_DATA) -> None:
+    """Print what makes boto3 and the AWS CLI use the node: eval "$(sekisho env)"."""
+    endpoints = read_endpoints(data)
+    key, secret = read_credentials(data)
+    https = f"https://{endpoints['https']}"
+    values = {
+        "AWS_ACCESS_KEY_ID": key,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_REGION": endpoints["region"],
+        "AWS_DEFAULT_REGION": endpoints["region"],
+        "AWS_CA_BUNDLE": str(Path(endpoints["ca"]).with_name("ca-bundle.pem")),
+        "AWS_ENDPOINT_URL_IOT": https,
+        "AWS_ENDPOINT_URL_IOT_DATA_PLANE": https,
+        "AWS_ENDPOINT_URL_IOT_JOBS_DATA_PLANE": https,
+        "AWS_ENDPOINT_URL_STS": https,
+        "AWS_ENDPOINT_URL_SEKISHO": https,
+        "AWS_DATA_PATH": str(models_path()),
+        "SEKISHO_MQTT": endpoints["mqtt"],
+        "SEKISHO_CA": endpoints["ca"],
+    }
+    for name, value in values.items():
+        typer.echo(f"export {name}={shlex.quote(value)}")
+    typer.echo("unset AWS_SESSION_TOKEN AWS_PROFILE")
+
+
+@app.command()
+def explain(
+    data: Data = DEFAULT_DATA,
+    client: Annotated[str | None, typer.Option(help="Only this MQTT client id.")] = None,
+    certificate: Annotated[str | None, typer.Option(help="Only this certificate id.")] = None,
+    thing: Annotated[str | None, typer.Option(help="Only this thing.")] = None,
+    last: Annotated[int, typer.Option(help="How many, newest last.", min=1, max=250)] = 5,
+) -> None:
+    """Say in words why the last refusals were refused."""
+    from sekisho.cli.words import explain_refusal
+
+    filters = {"clientId": client, "certificateId": certificate, "thingName": thing}
+    chosen = {name: value for name, value in filters.items() if value is not None}
+    found = own_client(data).list_refusals(maxResults=last, **chosen)["refusals"]
+    if not found:
+        about = ", ".join(f"{name} {value}" for name, value in chosen.items())
+        typer.echo(f"Nothing has been refused{' to ' + about if about else ''}.")
+        return
+    for index, refusal in enumerate(reversed(found)):
+        if index:
+            typer.echo()
+        typer.echo(explain_refusal(refusal))
+
+
+@app.command()
+def clock(
+    data: Data = DEFAULT_DATA,
+    advance: Annotated[float | None, typer.Option(help="Seconds to go forward.")] = None,
+    freeze: Annotated[bool, typer.Option("--freeze", help="Stop civil time.")] = False,
+    rate: Annotated[float | None, typer.Option(help="How fast civil time goes; 1 is real.")] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Back to real time.")] = False,
+) -> None:
+    """Show or turn civil time, for tests: tokens and certificates age with it, keep-alives do not."""
+    members: dict[str, Any] = {"advanceSeconds": advance, "rate": rate}
+    given = {name: value for name, value in members.items() if value is not None}
+    if freeze:
+        given["frozen"] = True
+    if reset:
+        given = {"reset": True}
+    client = own_client(data)
+    state = client.set_clock(**given) if given else client.describe_clock()
+    speed = "frozen" if state["frozen"] else f"rate {state['rate']:g}"
+    typer.echo(f"{state['now'].isoformat()}  {speed}")
+
+
+@app.command()
+def settings() -> None:
+    """List every setting with its default and meaning."""
+    for name, setting in SETTINGS.items():
+        typer.echo(f"{name:36} {setting.default!r:24} {setting.meaning}")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+@app.command()
+def demo(
+    devices: Annotated[int, typer.Option(min=2, max=200, help="How many devices.")] = 8,
+    data: Annotated[Path, typer.Option(help="Data folder of the demo's node.")] = DEFAULT_DATA / "demo",
+) -> None:
+    """Run the main job: factory-fresh devices get their own credentials and talk."""
+    try:
+        from sekisho.cli.demo import run_demo
+    except ModuleNotFoundError as error:
+        raise fail(f"the demo needs {error.name}: pip install 'sekisho[demo]'") from None
+    raise typer.Exit(run_demo(devices, data))
+
+
+# --- what the commands share -------------------------------------------------------------------------------
+
+
+def read_endpoints(data: Path) -> dict[str, Any]:
+    path = data / "endpoints.json"
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise fail(f"{path} is not there; is a node running? Start one: sekisho up --data {data}") from None
+    except (OSError, ValueError) as error:
+        raise fail(f"{path}: {error}") from None
+    return content
+
+
+def read_credentials(data: Path) -> tuple[str, str]:
+    """The access key and secret of the node's default account."""
+    path = data / "credentials"
+    try:
+        lines = path.read_text().splitlines()
+    except OSError as error:
+        raise fail(f"{path}: {error.strerror}") from None
+    values = dict(line.split(" = ", 1) for line in lines if " = " in line)
+    return values["aws_access_key_id"], values["aws_secret_access_key"]
+
+
+def models_path() -> Path:
+    """Where botocore finds the models of the project's own services."""
+    return Path(__file__).resolve().parent.parent / "aws" / "models"
+
+
+def own_client(data: Path) -> Any:
+    """A botocore client of the ``sekisho`` service of the node in ``data``."""
+    endpoints = read_endpoints(data)
+    key, secret = read_credentials(data)
+    from botocore.config import Config as ClientConfig
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.session import Session
+
+    session = Session()
+    session.get_component("data_loader").search_paths.append(str(models_path()))
+    client = session.create_client(
+        "sekisho",
+        region_name=endpoints["region"],
+        endpoint_url=f"http://{endpoints['api']}",
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
+        config=ClientConfig(retries={"max_attempts": 1}),
+    )
+    try:
+        client.describe_clock()
+    except (BotoCoreError, ClientError) as error:
+        raise fail(f"the node of {data} does not answer at {endpoints['api']}: {error}") from None
+    return client

@@ -1,0 +1,96 @@
+"""Running a node in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import signal
+import sys
+import time
+from typing import Any
+
+import structlog
+import uvloop
+
+from sekisho.app import Node
+from sekisho.broker.listener import PortInUse
+from sekisho.config import Config
+from sekisho.keyring import KeyringError
+from sekisho.store.statement import StoreError
+
+
+def serve(config: Config, started: float) -> int:
+    """Run until SIGINT or SIGTERM; the exit code. ``started`` is when the command began (monotonic)."""
+    _configure_log(config["log.level"])
+    _raise_file_limit()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(config, started))
+    except (PortInUse, KeyringError, StoreError) as error:
+        print(f"sekisho: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _serve(config: Config, started: float) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    node = Node(config)
+    try:
+        await node.start()
+        print(_ready(node, time.monotonic() - started), flush=True)
+        await stop.wait()
+    finally:
+        await node.stop()
+
+
+def _ready(node: Node, seconds: float) -> str:
+    at = node.endpoints
+    limits = node.config.group("mqtt.limits.")
+    data = node.config["data"]
+    return "\n".join(
+        [
+            f"Sekisho is ready after {seconds:.1f} s: account {at['account']}, region {at['region']}",
+            f"  MQTT over TLS   {at['mqtt']}",
+            f"  HTTPS           https://{at['https']}  (MQTT too, by ALPN)",
+            f"  API             http://{at['api']}  (loopback only)",
+            f"  CA              {at['ca']}",
+            "  AWS's limits are enforced: "
+            f"payload {limits['payload'] // 1024} KiB, topic {limits['topic_bytes']} bytes and "
+            f"{limits['topic_slashes']} slashes, {limits['filters_per_subscribe']} filters per SUBSCRIBE, "
+            f"{limits['subscriptions']} subscriptions per connection, "
+            f"{limits['inbound_inflight']}/{limits['outbound_inflight']} QoS 1 in flight (in/out), "
+            f"keep-alive {limits['keep_alive_min']}-{limits['keep_alive_max']} s, "
+            f"client id {limits['client_id']} bytes",
+            "  Not enforced by this version: publish, connect and byte rates",
+            f'  Use it: eval "$(sekisho env --data {data})"',
+        ]
+    )
+
+
+def _configure_log(level: str) -> None:
+    number = getattr(logging, level.upper(), logging.WARNING)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(),
+                # Never with local variables: they hold keys and tokens.
+                exception_formatter=structlog.dev.plain_traceback,
+            ),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def _raise_file_limit() -> None:
+    """A connection is a file: take as many as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted: Any = hard
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

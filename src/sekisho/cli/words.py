@@ -1,0 +1,50 @@
+"""A refusal in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def explain_refusal(refusal: Mapping[str, Any]) -> str:
+    """What was asked, what was answered and why, with every policy statement that was looked at."""
+    lines = [f"{refusal['at'].isoformat(timespec='seconds')}  {refusal['reason']}"]
+
+    def say(name: str, value: Any) -> None:
+        if value:
+            lines.append(f"  {name:<12}{value}")
+
+    say("client", refusal.get("clientId"))
+    say("certificate", refusal.get("certificateId"))
+    say("thing", refusal.get("thingName"))
+    say("from", refusal.get("sourceIp"))
+    say("action", refusal.get("action"))
+    say("resource", refusal.get("resource"))
+    say("decision", DECISIONS.get(str(refusal.get("decision")), refusal.get("decision")))
+    say("effect", refusal.get("effect"))
+    policies = refusal.get("policies")
+    if policies is not None and not policies and refusal.get("decision") == "IMPLICIT_DENY":
+        lines.append("  no policy is attached to the certificate, and what nothing allows is denied")
+    for policy in policies or ():
+        lines.append(f"  policy {policy['policyName']} (version {policy['versionId']})")
+        for statement in policy["statements"]:
+            sid = f" {statement['sid']}" if statement.get("sid") else ""
+            lines.append(
+                f"    statement {statement['index']}{sid}, {statement['effect']}: {statement['verdict']}"
+            )
+            if statement.get("why"):
+                lines.append(f"      {statement['why']}")
+    for name, value in (refusal.get("variables") or {}).items():
+        lines.append(f"  ${{{name}}} = {value}")
+    lines += [
+        f"  ${{{name}}} has no value on this connection, so it stays literal and matches nothing"
+        for name in refusal.get("missingVariables") or ()
+    ]
+    return "\n".join(lines)
+
+
+DECISIONS = {
+    "IMPLICIT_DENY": "denied: no statement allows it",
+    "EXPLICIT_DENY": "denied: a statement denies it",
+    "REFUSED": "refused",
+}

@@ -1,0 +1,1 @@
+"""What each API operation means; one file per resource family, one coroutine per operation."""

@@ -1,0 +1,220 @@
+"""The one door: every change of state is an operation, authorized, invoked and audited here."""
+
+from __future__ import annotations
+
+import inspect
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
+from types import ModuleType
+from typing import Any, Protocol
+
+import structlog
+
+from sekisho.aws.errors import (
+    AccessDeniedException,
+    AwsError,
+    InternalFailureException,
+    NotImplementedException,
+    ServiceUnavailableException,
+)
+from sekisho.services.call import Call, Caller, Deps
+from sekisho.services.resources import resource_arn
+from sekisho.services.work import Document, Work, dumps
+from sekisho.store import tables
+from sekisho.store.statement import Conflict, Statement, StoreError
+
+log = structlog.get_logger("sekisho.api")
+
+Function = Callable[..., Awaitable[Document | None]]
+
+ATTEMPTS = 20
+"""How often an operation is run again because what it read had changed before it could commit."""
+
+READS = ("describe_", "get_", "list_", "search_", "test_")
+UNAUDITED = frozenset({("iot-data", "Publish")})
+"""CloudTrail keeps data-plane calls out of the management trail, and so does the audit table."""
+
+OPEN = frozenset({("sts", "GetCallerIdentity")})
+"""No policy can deny it (AWS Security Token Service API Reference, GetCallerIdentity)."""
+
+
+class OperationModel(Protocol):
+    """The part of :class:`sekisho.aws.service.Operation` that the door needs."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def members(self) -> frozenset[str]: ...
+    def validate(self, members: Mapping[str, Any]) -> None: ...
+    def serialize(self, result: Mapping[str, Any] | None, request_id: str) -> Any: ...
+
+
+class ServiceModel(Protocol):
+    """The part of :class:`sekisho.aws.service.Service` that the door needs."""
+
+    def python_names(self) -> Mapping[str, OperationModel]: ...
+    def error_status(self, code: str) -> int | None: ...
+
+
+class BindingError(Exception):
+    """A function names no operation of the model, or an argument no member."""
+
+
+class Bound:
+    """An operation's function, with the members that it understands."""
+
+    def __init__(self, model: OperationModel, function: Function) -> None:
+        self.function = function
+        self.arguments = frozenset(list(inspect.signature(function).parameters)[1:])
+        unknown = self.arguments - model.members
+        if unknown:
+            raise BindingError(f"{model.name} has no member {', '.join(sorted(unknown))}")
+        self.audited = not function.__name__.startswith(READS)
+
+
+class Api:
+    """``services``: name → model. ``modules``: the same names → the files of their functions."""
+
+    def __init__(
+        self,
+        deps: Deps,
+        services: Mapping[str, ServiceModel],
+        modules: Mapping[str, Iterable[ModuleType]],
+    ) -> None:
+        self.deps = deps
+        self._services = services
+        self._bound: dict[tuple[str, str], Bound] = {}
+        self._models: dict[tuple[str, str], OperationModel] = {}
+        for service, service_model in services.items():
+            operations = service_model.python_names()
+            for operation in operations.values():
+                self._models[service, operation.name] = operation
+            for module in modules.get(service, ()):
+                for function in _functions(module):
+                    model = operations.get(function.__name__)
+                    if model is None:
+                        raise BindingError(
+                            f"{module.__name__}.{function.__name__}: no operation of {service}"
+                        )
+                    self._bound[service, model.name] = Bound(model, function)
+
+    def is_real(self, service: str, operation: str) -> bool:
+        return (service, operation) in self._bound
+
+    def error_status(self, service: str, error: AwsError) -> int:
+        """The HTTP status of an error, as the service's model has it."""
+        return self._services[service].error_status(error.code) or error.fallback_status
+
+    def body(self, service: str, operation: str, result: Document) -> bytes:
+        """An answer's JSON as the output shape has it, for doors other than HTTP."""
+        response = self._models[service, operation].serialize(result, "")
+        return bytes(response.body)
+
+    def require_real(self, service: str, operation: str) -> Bound:
+        bound = self._bound.get((service, operation))
+        if bound is None:
+            raise NotImplementedException(f"{service}:{operation} is not implemented by this node")
+        return bound
+
+    async def invoke(self, caller: Caller, service: str, operation: str, **members: Any) -> Document:
+        """Authorize, validate, run and commit one operation, and write who did what.
+
+        Raises :class:`AwsError`; anything else that goes wrong is logged and becomes an internal failure.
+        """
+        bound = self.require_real(service, operation)
+        for member in members:
+            if member not in bound.arguments:
+                raise NotImplementedException(f"the member {member} of {operation} is not implemented")
+        if not caller.request_id:
+            caller = replace(caller, request_id=str(uuid.uuid4()))
+        resource = resource_arn(caller, service, operation, members)
+        audit = bound.audited and (service, operation) not in UNAUDITED
+        try:
+            self._authorize(caller, service, operation, resource)
+            self._models[service, operation].validate(members)
+            return await self._run(bound, caller, service, operation, members, resource, audit)
+        except AwsError as error:
+            if audit or isinstance(error, AccessDeniedException):
+                await self._write_failure(caller, service, operation, resource, error)
+            raise
+        except StoreError as error:
+            log.error("store", operation=operation, request=caller.request_id, error=str(error))
+            raise ServiceUnavailableException("the database did not answer; try again") from None
+        except Exception:
+            log.exception("operation failed", operation=operation, request=caller.request_id)
+            raise InternalFailureException("An internal failure occurred") from None
+
+    async def _run(
+        self,
+        bound: Bound,
+        caller: Caller,
+        service: str,
+        operation: str,
+        members: Mapping[str, Any],
+        resource: str,
+        audit: bool,
+    ) -> Document:
+        deps = self.deps
+        for _ in range(ATTEMPTS):
+            now = deps.clock.now()
+            work = Work(deps.store, caller.account, caller.region, now)
+            call = Call(deps, caller, service, operation, now, work)
+            result = await bound.function(call, **members)
+            try:
+                if work.writes or audit:
+                    await work.commit(*self._audit(caller, service, operation, resource, "Success", now))
+            except Conflict:
+                continue
+            for message in work.messages:
+                delivered = deps.publish(message)
+                if delivered is not None:
+                    await delivered
+            return result or {}
+        raise ServiceUnavailableException("too many changes to the same resource at once; try again")
+
+    def _authorize(self, caller: Caller, service: str, operation: str, resource: str) -> None:
+        if (service, operation) in OPEN:
+            return
+        action = f"{ACTION_PREFIXES.get(service, service)}:{operation}"
+        if not caller.principal.policies.bind({}).decide(action, resource).allowed:
+            raise AccessDeniedException(
+                f"User: {caller.principal.arn} is not authorized to perform: {action} on resource: {resource}"
+            )
+
+    def _audit(
+        self, caller: Caller, service: str, operation: str, resource: str, outcome: str, now: float
+    ) -> list[Statement]:
+        return [
+            tables.append_audit(
+                at=now,
+                account=caller.account,
+                region=caller.region,
+                principal=caller.principal.arn,
+                service=service,
+                operation=operation,
+                resource=resource,
+                outcome=outcome,
+                request_id=caller.request_id,
+                source_ip=caller.source_ip,
+                detail=dumps({"clientId": caller.client_id, "certificateId": caller.certificate_id}),
+            )
+        ]
+
+    async def _write_failure(
+        self, caller: Caller, service: str, operation: str, resource: str, error: AwsError
+    ) -> None:
+        now = self.deps.clock.now()
+        try:
+            await self.deps.store.commit(self._audit(caller, service, operation, resource, error.code, now))
+        except StoreError as failure:
+            log.error("audit", operation=operation, request=caller.request_id, error=str(failure))
+
+
+ACTION_PREFIXES = {"iot-data": "iot", "iot-jobs-data": "iotjobsdata", "iotidentity": "iot"}
+
+
+def _functions(module: ModuleType) -> Iterable[Function]:
+    for name, value in vars(module).items():
+        if inspect.iscoroutinefunction(value) and value.__module__ == module.__name__ and name[0] != "_":
+            yield value

@@ -1,0 +1,110 @@
+"""One call of an operation: who asks, where, when, and what it may use."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sekisho.aws.errors import ResourceNotFoundException
+from sekisho.logic.arns import arn
+from sekisho.logic.policy import NamedPolicy, PolicySet, parse_policy
+from sekisho.mqtt.message import Message
+from sekisho.services.work import Document, Work
+from sekisho.store.store import Store
+
+ALLOW_ALL = PolicySet(
+    (
+        NamedPolicy(
+            "AdministratorAccess",
+            "1",
+            parse_policy(
+                '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
+            ),
+        ),
+    )
+)
+NOTHING = PolicySet(())
+
+
+class Principal(NamedTuple):
+    """Who asks: an ARN, what policies speak for it, and the id that AWS calls its user id."""
+
+    arn: str
+    account: str
+    policies: PolicySet
+    user_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A principal at a door, in an account and region.
+
+    ``certificate_id`` and ``client_id`` are set when a device asks over MQTT.
+    """
+
+    principal: Principal
+    account: str
+    region: str
+    source_ip: str = ""
+    request_id: str = ""
+    certificate_id: str = ""
+    client_id: str = ""
+
+
+@dataclass(slots=True)
+class Deps:
+    """What operations may use. ``publish`` hands a message to the broker; ``facts`` describes the node."""
+
+    config: Any
+    store: Store
+    clock: Any
+    keyring: Any
+    workers: Any
+    publish: Callable[[Message], Awaitable[None] | None]
+    refusals: Any = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Call:
+    """What an operation gets as its first argument. Everything it writes goes through ``work``."""
+
+    deps: Deps
+    caller: Caller
+    service: str
+    operation: str
+    now: float
+    work: Work
+
+    @property
+    def account(self) -> str:
+        return self.caller.account
+
+    @property
+    def region(self) -> str:
+        return self.caller.region
+
+    def arn(self, kind: str, name: str) -> str:
+        return arn(self.region, self.account, kind, name)
+
+    async def require(self, kind: str, id: str) -> Document:
+        """The document, or ResourceNotFoundException naming it."""
+        found = await self.work.get(kind, id)
+        if found is None:
+            raise ResourceNotFoundException(f"{NOUNS.get(kind, kind)} {id} does not exist")
+        return found
+
+
+NOUNS: Mapping[str, str] = {
+    "thing": "Thing",
+    "thingtype": "Thing type",
+    "policy": "Policy",
+    "cert": "Certificate",
+    "provisioningtemplate": "Provisioning template",
+}
+
+
+def service_principal(account: str, name: str) -> Principal:
+    """The node acting by itself: a template's role, a periodic task."""
+    return Principal(f"arn:aws:iam::{account}:role/service-role/sekisho-{name}", account, ALLOW_ALL)

@@ -1,0 +1,104 @@
+"""The MQTT API of fleet provisioning: a certificate with an ownership token, then a thing for the token.
+
+A certificate is PENDING_ACTIVATION until its owner registers; the token lives an hour and is used once. Only
+its SHA-256 is stored, so that no copy of the database is worth anything to a thief (AWS IoT Developer Guide,
+Device provisioning MQTT API).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+
+from sekisho.aws.errors import (
+    AccessDenied,
+    AwsError,
+    InvalidCertificateOwnershipToken,
+    InvalidCertificateSigningRequest,
+    InvalidParameters,
+    ResourceNotFound,
+)
+from sekisho.logic.certificates import BadCsr, parse_csr
+from sekisho.logic.templates import TemplateError, expand, parse_template
+from sekisho.services.call import Call
+from sekisho.services.issuing import issue_for_csr, issue_for_new_key
+from sekisho.services.provisioning import carry_out
+from sekisho.services.work import Document
+
+TOKEN = "ownershiptoken"  # noqa: S105 - the kind of a row
+LIFETIME = 3600.0
+"""Seconds until an unused token and its certificate are deleted."""
+
+
+async def create_certificate_from_csr(call: Call, certificateSigningRequest: str) -> Document:
+    try:
+        csr = parse_csr(certificateSigningRequest)
+    except BadCsr as error:
+        raise InvalidCertificateSigningRequest(
+            f"The certificate signing request is not usable: {error}"
+        ) from None
+    certificate = await issue_for_csr(call, csr, "PENDING_ACTIVATION")
+    return certificate | {"certificateOwnershipToken": await _token(call, certificate)}
+
+
+async def create_keys_and_certificate(call: Call) -> Document:
+    certificate, private_pem, _ = await issue_for_new_key(call, "PENDING_ACTIVATION")
+    return certificate | {
+        "privateKey": private_pem,
+        "certificateOwnershipToken": await _token(call, certificate),
+    }
+
+
+async def register_thing(
+    call: Call,
+    templateName: str,
+    certificateOwnershipToken: str | None = None,
+    parameters: Mapping[str, str] | None = None,
+) -> Document:
+    if not certificateOwnershipToken:
+        raise InvalidCertificateOwnershipToken("Certificate ownership token cannot be empty.")
+    template = await call.work.get("provisioningtemplate", templateName)
+    if template is None:
+        raise ResourceNotFound(f"Provisioning template {templateName} does not exist")
+    if not template["enabled"]:
+        raise AccessDenied(f"Provisioning template {templateName} is not enabled")
+    if template["type"] != "FLEET_PROVISIONING":
+        raise InvalidParameters(f"Provisioning template {templateName} is not one for fleet provisioning")
+    id = _digest(certificateOwnershipToken)
+    owned = await call.work.get(TOKEN, id)
+    if owned is None or call.now >= owned["expires"]:
+        raise InvalidCertificateOwnershipToken(
+            "The certificate ownership token is unknown, was used already, or has expired."
+        )
+    certificate_id = owned["certificateId"]
+    body = template["versions"][str(template["defaultVersionId"])]["templateBody"]
+    try:
+        plan = expand(
+            parse_template(body, "FLEET_PROVISIONING"),
+            parameters or {},
+            {"AWS::IoT::Certificate::Id": certificate_id},
+        )
+    except TemplateError as error:
+        raise InvalidParameters(str(error)) from None
+    planned = plan.certificate
+    if planned is not None and planned.certificate_id not in (None, certificate_id):
+        raise AccessDenied(f"{planned.logical}: the token belongs to another certificate")
+    try:
+        outcome = await carry_out(call, plan)
+    except AwsError as error:
+        raise InvalidParameters(error.message) from None
+    await call.work.delete(TOKEN, id)
+    return {"thingName": outcome.thing_name, "deviceConfiguration": plan.device_configuration}
+
+
+async def _token(call: Call, certificate: Document) -> str:
+    """A new ownership token; only its digest is kept. Its row is found by age when its hour is over."""
+    token = secrets.token_urlsafe(64)
+    body = {"certificateId": certificate["certificateId"], "expires": call.now + LIFETIME}
+    await call.work.put(TOKEN, _digest(token), body)
+    return token
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

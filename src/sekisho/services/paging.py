@@ -1,0 +1,47 @@
+"""Page tokens: opaque to the caller, a key of the listing to us."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from sekisho.aws.errors import InvalidRequestException
+from sekisho.services.work import Document, Link
+
+DEFAULT_PAGE = 25
+"""ListCertificates and its family answer 25 at a time unless told (botocore, PageSize)."""
+
+
+def token(key: str) -> str | None:
+    return base64.b64encode(key.encode()).decode() if key else None
+
+
+def key(token: str | None) -> str:
+    if not token:
+        return ""
+    try:
+        return base64.b64decode(token, validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise InvalidRequestException("the page token is not one that this operation gave") from None
+
+
+def created_key(given: str | None) -> str:
+    """The key of a listing by time of creation: ``<seconds> <id>``."""
+    text = key(given)
+    try:
+        if text:
+            float(text.partition(" ")[0])
+    except ValueError:
+        raise InvalidRequestException("the page token is not one that this operation gave") from None
+    return text
+
+
+def cut(links: list[Link], limit: int, by: str) -> tuple[list[Link], str | None]:
+    """The first ``limit`` of ``limit + 1`` links read, and the token of the next page."""
+    if len(links) <= limit:
+        return links, None
+    return links[:limit], token(str(getattr(links[limit - 1], by)))
+
+
+def page_of(items: list[Document], next_key: str, member: str, token_name: str) -> Document:
+    return {member: items, token_name: token(next_key)}

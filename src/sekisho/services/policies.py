@@ -1,0 +1,153 @@
+"""Policies and their versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sekisho.aws.errors import (
+    DeleteConflictException,
+    InvalidRequestException,
+    MalformedPolicyException,
+    ResourceAlreadyExistsException,
+    ResourceNotFoundException,
+    VersionsLimitExceededException,
+)
+from sekisho.logic.policy import MalformedPolicy, parse_policy
+from sekisho.services.call import Call
+from sekisho.services.paging import DEFAULT_PAGE, key, page_of
+from sekisho.services.tagging import drop_tags, put_tags
+from sekisho.services.work import Document
+
+VERSIONS = 5
+"""AWS General Reference, AWS IoT quotas: versions of one policy; nothing is pruned by itself."""
+
+
+async def create_policy(
+    call: Call, policyName: str, policyDocument: str, tags: Sequence[Mapping[str, str]] | None = None
+) -> Document:
+    _check_document(policyDocument)
+    existing = await call.work.get("policy", policyName)
+    if existing is not None:
+        raise ResourceAlreadyExistsException(
+            f"Policy cannot be created - name already exists (name={policyName})",
+            resourceId=policyName,
+            resourceArn=existing["policyArn"],
+        )
+    arn = call.arn("policy", policyName)
+    await put_tags(call, arn, tags)
+    policy = await call.work.put(
+        "policy",
+        policyName,
+        {
+            "policyName": policyName,
+            "policyArn": arn,
+            "defaultVersionId": "1",
+            "lastVersion": 1,
+            "versions": {"1": {"policyDocument": policyDocument, "createDate": call.now}},
+        },
+    )
+    return _version(policy, "1") | {"policyVersionId": "1"}
+
+
+async def get_policy(call: Call, policyName: str) -> Document:
+    policy = await call.require("policy", policyName)
+    return policy | _version(policy, policy["defaultVersionId"])
+
+
+async def list_policies(
+    call: Call, marker: str | None = None, pageSize: int | None = None, ascendingOrder: bool | None = None
+) -> Document:
+    page, after = await call.work.page(
+        "policy", key(marker), pageSize or DEFAULT_PAGE, ascending=ascendingOrder is not False
+    )
+    return page_of([document for _, document in page], after, "policies", "nextMarker")
+
+
+async def delete_policy(call: Call, policyName: str) -> None:
+    policy = await call.require("policy", policyName)
+    if not await call.work.require_no_links_from("attached-policy", policyName):
+        raise DeleteConflictException(
+            "The policy cannot be deleted as the policy is attached to one or more principals "
+            f"(name={policyName})"
+        )
+    if len(policy["versions"]) > 1:
+        raise DeleteConflictException(
+            f"Cannot delete the policy because it has one or more policy versions attached to it "
+            f"(name={policyName})"
+        )
+    await drop_tags(call, policy["policyArn"])
+    await call.work.delete("policy", policyName)
+
+
+async def create_policy_version(
+    call: Call, policyName: str, policyDocument: str, setAsDefault: bool | None = None
+) -> Document:
+    _check_document(policyDocument)
+    policy = await call.require("policy", policyName)
+    if len(policy["versions"]) >= VERSIONS:
+        raise VersionsLimitExceededException(
+            f"The policy {policyName} already has the maximum number of versions ({VERSIONS})"
+        )
+    version = str(policy["lastVersion"] + 1)
+    policy["versions"][version] = {"policyDocument": policyDocument, "createDate": call.now}
+    policy["lastVersion"] += 1
+    if setAsDefault:
+        policy["defaultVersionId"] = version
+    policy = await call.work.put("policy", policyName, policy)
+    return _version(policy, version)
+
+
+async def get_policy_version(call: Call, policyName: str, policyVersionId: str) -> Document:
+    policy = await call.require("policy", policyName)
+    return _version(policy, policyVersionId) | {
+        "creationDate": policy["creationDate"],
+        "lastModifiedDate": policy["lastModifiedDate"],
+    }
+
+
+async def list_policy_versions(call: Call, policyName: str) -> Document:
+    policy = await call.require("policy", policyName)
+    return {"policyVersions": [_version(policy, version) for version in reversed(policy["versions"])]}
+
+
+async def delete_policy_version(call: Call, policyName: str, policyVersionId: str) -> None:
+    policy = await call.require("policy", policyName)
+    _version(policy, policyVersionId)
+    if policyVersionId == policy["defaultVersionId"]:
+        raise DeleteConflictException(
+            f"Cannot delete the default version of a policy (name={policyName}, version={policyVersionId})"
+        )
+    del policy["versions"][policyVersionId]
+    await call.work.put("policy", policyName, policy)
+
+
+async def set_default_policy_version(call: Call, policyName: str, policyVersionId: str) -> None:
+    policy = await call.require("policy", policyName)
+    _version(policy, policyVersionId)
+    await call.work.put("policy", policyName, policy | {"defaultVersionId": policyVersionId})
+
+
+def _check_document(document: str) -> None:
+    try:
+        parse_policy(document)
+    except MalformedPolicy as error:
+        raise MalformedPolicyException(str(error)) from None
+
+
+def _version(policy: Document, version: str) -> Document:
+    """One version of a policy, as the operations about versions answer it."""
+    if not version.isdigit():
+        raise InvalidRequestException(f"{version} is not a policy version id")
+    found = policy["versions"].get(version)
+    if found is None:
+        raise ResourceNotFoundException(f"Policy {policy['policyName']} has no version {version}")
+    return {
+        "policyName": policy["policyName"],
+        "policyArn": policy["policyArn"],
+        "policyDocument": found["policyDocument"],
+        "policyVersionId": version,
+        "versionId": version,
+        "createDate": found["createDate"],
+        "isDefaultVersion": version == policy["defaultVersionId"],
+        "generationId": policy["policyArn"] + ":" + version,
+    }

@@ -1,0 +1,141 @@
+"""Carrying out an expanded provisioning template: thing, certificate and policies in one unit of work.
+
+Every way of provisioning ends here, so that they differ in nothing but who may ask and how.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from sekisho.aws.errors import (
+    CertificateStateException,
+    ConflictingResourceUpdateException,
+    InvalidRequestException,
+    MalformedPolicyException,
+    NotImplementedException,
+    ResourceRegistrationFailureException,
+)
+from sekisho.logic.lifecycle import check_transition
+from sekisho.logic.templates import Plan, PlannedCertificate, PlannedPolicy, PlannedThing, unnamed_policy_name
+from sekisho.services import certificates, policies, policy_attachments, thing_principals, things
+from sekisho.services.call import Call
+from sekisho.services.work import Document
+
+
+class Outcome(NamedTuple):
+    thing_name: str
+    certificate: Document | None
+    arns: dict[str, str]
+
+
+async def carry_out(call: Call, plan: Plan) -> Outcome:
+    """Make or find what the plan names, and attach it. Nothing of it exists if any of it fails."""
+    arns: dict[str, str] = {}
+    thing = certificate = None
+    if plan.thing is not None:
+        thing = await _thing(call, plan.thing)
+        arns[plan.thing.logical] = thing["thingArn"]
+    if plan.certificate is not None:
+        certificate = await _certificate(call, plan.certificate)
+        arns[plan.certificate.logical] = certificate["certificateArn"]
+    for planned in plan.policies:
+        policy = await _policy(call, planned)
+        arns[planned.logical] = policy["policyArn"]
+        if certificate is not None:
+            await policy_attachments.attach_policy(
+                call, policyName=policy["policyName"], target=certificate["certificateArn"]
+            )
+    if thing is not None and certificate is not None and plan.certificate is not None:
+        await thing_principals.attach_thing_principal(
+            call,
+            thingName=thing["thingName"],
+            principal=certificate["certificateArn"],
+            thingPrincipalType=plan.certificate.principal_type,
+        )
+    return Outcome(thing["thingName"] if thing is not None else "", certificate, arns)
+
+
+async def _thing(call: Call, planned: PlannedThing) -> Document:
+    unbuilt = {
+        "ThingGroups": planned.groups,
+        "BillingGroup": planned.billing_group,
+        "PackageVersions": planned.package_versions,
+    }
+    for member, value in unbuilt.items():
+        if value:
+            raise NotImplementedException(f"{planned.logical}: {member} is not implemented by this node")
+    existing = await call.work.get("thing", planned.name)
+    if existing is None:
+        return await things.create_thing(
+            call,
+            thingName=planned.name,
+            thingTypeName=planned.type_name,
+            attributePayload={"attributes": planned.attributes},
+        )
+    change: dict[str, Any] = {}
+    differs = planned.type_name is not None and planned.type_name != existing.get("thingTypeName")
+    if differs and _override(planned, "ThingTypeName") == "REPLACE":
+        change["thingTypeName"] = planned.type_name
+    if planned.attributes != existing["attributes"]:
+        match _override(planned, "AttributePayload") if planned.attributes else "DO_NOTHING":
+            case "REPLACE":
+                change["attributePayload"] = {"attributes": planned.attributes}
+            case "MERGE":
+                change["attributePayload"] = {"attributes": planned.attributes, "merge": True}
+    if change:
+        await things.update_thing(call, thingName=planned.name, **change)
+    return existing
+
+
+def _override(planned: PlannedThing, member: str) -> str:
+    """What the template says of a thing that exists and differs; by default that is a conflict."""
+    setting = str(planned.override_settings.get(member, "FAIL"))
+    if setting == "FAIL":
+        raise ConflictingResourceUpdateException(
+            f"Thing {planned.name} exists with another {member}, "
+            f"and {planned.logical} has no OverrideSettings that would change it"
+        )
+    return setting
+
+
+async def _certificate(call: Call, planned: PlannedCertificate) -> Document:
+    if planned.csr is not None:
+        return await certificates.create_certificate_from_csr(
+            call, certificateSigningRequest=planned.csr, setAsActive=planned.status == "ACTIVE"
+        )
+    if planned.certificate_id is None:
+        raise NotImplementedException(
+            f"{planned.logical}: CertificatePem is not implemented by this node; "
+            "use CertificateSigningRequest or CertificateId"
+        )
+    existing = await call.work.get("cert", planned.certificate_id)
+    if existing is None:
+        raise ResourceRegistrationFailureException(
+            f"{planned.logical}: certificate {planned.certificate_id} does not exist"
+        )
+    why_not = check_transition(existing["status"], planned.status)
+    if why_not:
+        raise CertificateStateException(f"{why_not} Id: {planned.certificate_id}")
+    if existing["status"] == planned.status:
+        return existing
+    return await call.work.put(
+        "cert", planned.certificate_id, existing | {"status": planned.status}, what=planned.status
+    )
+
+
+async def _policy(call: Call, planned: PlannedPolicy) -> Document:
+    if planned.document is None:
+        existing = await call.work.get("policy", planned.name or "")
+        if existing is None:
+            raise ResourceRegistrationFailureException(
+                f"{planned.logical}: policy {planned.name} does not exist"
+            )
+        return existing
+    name = planned.name or unnamed_policy_name(planned.document)
+    existing = await call.work.get("policy", name)
+    if existing is not None:
+        return existing
+    try:
+        return await policies.create_policy(call, policyName=name, policyDocument=planned.document)
+    except MalformedPolicyException as error:
+        raise InvalidRequestException(f"{planned.logical}: {error.message}") from None

@@ -1,0 +1,81 @@
+"""Why something was refused: recorded as it happens, written in batches, bounded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any
+
+import structlog
+
+from sekisho.services.work import Document, dumps
+from sekisho.store import tables
+from sekisho.store.statement import StoreError
+from sekisho.store.store import Store
+
+log = structlog.get_logger("sekisho.refusals")
+
+WAITING = 1000
+"""Refusals that may wait for the next write; a flood beyond it is counted, not kept."""
+
+EVERY = 0.2
+TRIM_AFTER = 500
+
+
+class Refusals:
+    """``record`` never waits and never fails; ``flush`` makes what was recorded readable."""
+
+    def __init__(self, store: Store, keep: int) -> None:
+        self._store = store
+        self._keep = keep
+        self._waiting: deque[tuple[tuple[str, str], Document]] = deque()
+        self._dropped = 0
+        self._since_trim = 0
+        self._wake = asyncio.Event()
+        self._lock = asyncio.Lock()
+
+    def record(self, account: str, region: str, refusal: Document) -> None:
+        """``refusal`` has the members of the sekisho model's Refusal, ``at`` in civil epoch seconds."""
+        if len(self._waiting) >= WAITING:
+            self._dropped += 1
+            return
+        self._waiting.append(((account, region), refusal))
+        self._wake.set()
+
+    async def flush(self) -> None:
+        async with self._lock:
+            batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            if self._dropped:
+                log.warning("refusals not kept", count=self._dropped)
+                self._dropped = 0
+            if not batch:
+                return
+            statements = [_statement(place, refusal) for place, refusal in batch]
+            self._since_trim += len(batch)
+            if self._since_trim >= TRIM_AFTER:
+                self._since_trim = 0
+                statements.append(tables.trim_table("refusal", self._keep))
+            try:
+                await self._store.commit(statements)
+            except StoreError as error:
+                log.error("refusals not written", count=len(batch), error=str(error))
+
+    async def run(self) -> None:
+        """Write what was recorded until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            await self.flush()
+            await asyncio.sleep(EVERY)
+
+
+def _statement(place: tuple[str, str], refusal: Document) -> Any:
+    return tables.append_refusal(
+        at=refusal["at"],
+        account=place[0],
+        region=place[1],
+        client_id=refusal.get("clientId", ""),
+        certificate_id=refusal.get("certificateId", ""),
+        thing_name=refusal.get("thingName", ""),
+        body=dumps(refusal),
+    )

@@ -1,0 +1,112 @@
+"""Thing types: create, describe, update, deprecate, delete, list."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sekisho.aws.errors import InvalidRequestException, ResourceAlreadyExistsException
+from sekisho.services.call import Call
+from sekisho.services.paging import key, page_of
+from sekisho.services.tagging import drop_tags, put_tags
+from sekisho.services.things import SCAN
+from sekisho.services.work import Document
+
+DELETE_AFTER = 300.0
+"""Seconds from deprecation until a type may be deleted (AWS IoT Developer Guide, Thing types)."""
+
+PROPERTIES = ("thingTypeDescription", "searchableAttributes")
+
+
+def _properties(given: Mapping[str, Any] | None) -> Document:
+    given = given or {}
+    for name in given:
+        if name not in PROPERTIES:
+            raise InvalidRequestException(f"thingTypeProperties.{name} is not implemented by this node")
+    return {"searchableAttributes": [], **given}
+
+
+async def create_thing_type(
+    call: Call,
+    thingTypeName: str,
+    thingTypeProperties: Mapping[str, Any] | None = None,
+    tags: Sequence[Mapping[str, str]] | None = None,
+) -> Document:
+    properties = _properties(thingTypeProperties)
+    existing = await call.work.get("thingtype", thingTypeName)
+    if existing is not None:
+        if existing["thingTypeProperties"] == properties:
+            return existing
+        raise ResourceAlreadyExistsException(
+            f"Thing type {thingTypeName} already exists with different properties",
+            resourceId=existing["thingTypeId"],
+            resourceArn=existing["thingTypeArn"],
+        )
+    arn = call.arn("thingtype", thingTypeName)
+    await put_tags(call, arn, tags)
+    return await call.work.put(
+        "thingtype",
+        thingTypeName,
+        {
+            "thingTypeName": thingTypeName,
+            "thingTypeArn": arn,
+            "thingTypeId": str(uuid.uuid4()),
+            "thingTypeProperties": properties,
+            "thingTypeMetadata": {"deprecated": False, "creationDate": call.now},
+        },
+    )
+
+
+async def describe_thing_type(call: Call, thingTypeName: str) -> Document:
+    return await call.require("thingtype", thingTypeName)
+
+
+async def update_thing_type(
+    call: Call, thingTypeName: str, thingTypeProperties: Mapping[str, Any] | None = None
+) -> None:
+    existing = await call.require("thingtype", thingTypeName)
+    properties = existing["thingTypeProperties"] | _properties(thingTypeProperties)
+    await call.work.put("thingtype", thingTypeName, existing | {"thingTypeProperties": properties})
+
+
+async def deprecate_thing_type(call: Call, thingTypeName: str, undoDeprecate: bool | None = None) -> None:
+    existing = await call.require("thingtype", thingTypeName)
+    metadata = {"deprecated": not undoDeprecate, "creationDate": existing["creationDate"]}
+    if not undoDeprecate:
+        metadata["deprecationDate"] = call.now
+    await call.work.put("thingtype", thingTypeName, existing | {"thingTypeMetadata": metadata})
+
+
+async def delete_thing_type(call: Call, thingTypeName: str) -> None:
+    existing = await call.require("thingtype", thingTypeName)
+    metadata = existing["thingTypeMetadata"]
+    if not metadata["deprecated"]:
+        raise InvalidRequestException(f"Thing type {thingTypeName} must be deprecated before it is deleted")
+    if call.now < metadata["deprecationDate"] + DELETE_AFTER:
+        raise InvalidRequestException(
+            f"Thing type {thingTypeName} can be deleted 5 minutes after it was deprecated"
+        )
+    after = ""
+    while True:
+        page, after = await call.work.page("thing", after, SCAN)
+        for name, thing in page:
+            if thing.get("thingTypeName") == thingTypeName:
+                raise InvalidRequestException(f"Thing type {thingTypeName} is still used by thing {name}")
+        if not after:
+            break
+    await drop_tags(call, existing["thingTypeArn"])
+    await call.work.delete("thingtype", thingTypeName)
+
+
+async def list_thing_types(
+    call: Call,
+    nextToken: str | None = None,
+    maxResults: int | None = None,
+    thingTypeName: str | None = None,
+) -> Document:
+    if thingTypeName is not None:
+        found = await call.work.get("thingtype", thingTypeName)
+        return {"thingTypes": [found] if found else []}
+    page, after = await call.work.page("thingtype", key(nextToken), maxResults or SCAN)
+    return page_of([document for _, document in page], after, "thingTypes", "nextToken")

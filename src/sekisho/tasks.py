@@ -1,0 +1,128 @@
+"""Periodic work: every node may do each task, and a lease says whose turn it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+import structlog
+
+from sekisho.aws.errors import AwsError
+from sekisho.services.api import Api
+from sekisho.services.call import Caller, Deps, service_principal
+from sekisho.services.fleet_provisioning import TOKEN
+from sekisho.store import tables
+from sekisho.store.statement import StoreError
+
+log = structlog.get_logger("sekisho.tasks")
+
+LEASE = 30.0
+CHANGES_KEPT = 1_000_000
+"""Rows of the change feed; a node further behind loads everything anew when it starts."""
+
+PAGE = 100
+
+
+class Task(NamedTuple):
+    """Work to be done every so many seconds of wire time, and at once when the civil clock was turned."""
+
+    name: str
+    every: float
+    run: Callable[[], Awaitable[None]]
+
+
+class Tasks:
+    def __init__(self, deps: Deps, api: Api, places: list[tuple[str, str]], owner: str) -> None:
+        self._deps = deps
+        self._api = api
+        self._places = places
+        self._owner = owner
+        self._wake = asyncio.Event()
+        self._leased_until: dict[str, float] = {}
+        self._due: dict[str, float] = {}
+        self.all = [
+            Task("expire-ownership-tokens", 1.0, self.expire_ownership_tokens),
+            Task("trim", 600.0, self.trim),
+        ]
+
+    def wake(self) -> None:
+        """Do what is due by a clock that has just been turned."""
+        self._due.clear()
+        self._wake.set()
+
+    async def run(self) -> None:
+        while True:
+            self._wake.clear()
+            for task in self.all:
+                await self._run_if_due(task)
+            try:
+                async with asyncio.timeout(1.0):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def _run_if_due(self, task: Task) -> None:
+        tick = self._deps.clock.tick()
+        if tick < self._due.get(task.name, 0.0):
+            return
+        self._due[task.name] = tick + task.every
+        try:
+            if await self._has_lease(task.name):
+                await task.run()
+        except StoreError as error:
+            log.warning("task put off", task=task.name, error=str(error))
+        except Exception:
+            log.exception("task failed", task=task.name)
+
+    async def _has_lease(self, name: str) -> bool:
+        now = self._deps.clock.real()
+        if now < self._leased_until.get(name, 0.0) - LEASE / 2:
+            return True
+        if not await tables.hold_lease(self._deps.store, f"task/{name}", self._owner, now, LEASE):
+            return False
+        self._leased_until[name] = now + LEASE
+        return True
+
+    async def release(self) -> None:
+        """Let another node take over at once."""
+        names = [f"task/{task.name}" for task in self.all]
+        await self._deps.store.commit([tables.release_lease(name, self._owner) for name in names])
+
+    # --- the tasks -----------------------------------------------------------------------------------------
+
+    async def expire_ownership_tokens(self) -> None:
+        """Delete tokens whose hour is over, and their certificates that nobody activated and attached."""
+        for account, region in self._places:
+            caller = Caller(service_principal(account, "provisioning"), account, region)
+            while await self._expire_page(caller):
+                pass
+
+    async def _expire_page(self, caller: Caller) -> bool:
+        deps = self._deps
+        rows = await deps.store.fetch(
+            *tables.page_resources_by_created(caller.account, caller.region, TOKEN, None, PAGE)
+        )
+        for row in rows:
+            try:
+                done = await self._api.invoke(
+                    caller, "sekisho", "ExpireOwnershipToken", ownershipTokenId=row["id"]
+                )
+            except AwsError as error:
+                log.warning("ownership token not expired", error=error.message)
+                return False
+            if not done.get("expired"):
+                return False  # the oldest that is left has time
+        return len(rows) == PAGE
+
+    async def trim(self) -> None:
+        deps = self._deps
+        config: Any = deps.config
+        newest = await deps.store.fetch(*tables.last_change())
+        await deps.store.commit(
+            [
+                tables.trim_table("audit", config["audit.keep"]),
+                tables.trim_table("refusal", config["explain.keep"]),
+                tables.trim_changes(keep_after_seq=newest[0]["seq"] - CHANGES_KEPT),
+            ]
+        )

@@ -1,0 +1,1 @@
+"""The ASGI app: the AWS endpoint, and health."""

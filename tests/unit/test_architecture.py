@@ -1,0 +1,88 @@
+"""The house: which room may import which, what the pure rooms must not know, how long a file may be."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src" / "sekisho"
+
+MAY_IMPORT = {
+    "mqtt": set(),
+    "aws": set(),
+    "logic": set(),
+    "store": set(),
+    "clock": set(),
+    "workers": set(),
+    "config": set(),
+    "keyring": set(),
+    "bus": {"mqtt"},
+    "services": {"aws.errors", "logic", "store", "bus", "mqtt", "clock"},
+    "actions": {"bus", "logic", "store"},
+    "broker": {"mqtt", "bus", "store", "logic", "services", "aws.errors"},
+    "web": {"aws", "services", "broker"},
+}
+"""Room → what of ours it may import besides itself; cli, tasks and app may import anything."""
+
+ANYTHING = {"cli", "tasks", "app", "__init__"}
+PURE = ("mqtt", "aws", "logic")
+FORBIDDEN = {"asyncio", "socket", "ssl", "time", "select", "threading"}
+LONGEST = 400
+
+
+def files():
+    return sorted(SOURCE.rglob("*.py"))
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports(tree: ast.AST):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative import"
+            if node.module == "sekisho":
+                yield from (f"sekisho.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+def ids(path):
+    return str(path.relative_to(SOURCE))
+
+
+@pytest.mark.parametrize("path", files(), ids=ids)
+def test_a_room_imports_only_what_it_may(path):
+    room = room_of(path)
+    if room in ANYTHING:
+        return
+    for name in imports(ast.parse(path.read_text())):
+        if not name.startswith("sekisho.") or name == "sekisho.__version__":
+            continue
+        of_ours = name.removeprefix("sekisho.")
+        target = of_ours.split(".")[0]
+        allowed = target == room or target in MAY_IMPORT[room] or of_ours in MAY_IMPORT[room]
+        assert allowed, f"{room} must not import {name}"
+
+
+@pytest.mark.parametrize("path", [p for p in files() if room_of(p) in PURE], ids=ids)
+def test_the_pure_rooms_know_no_loop_no_socket_and_no_clock(path):
+    tree = ast.parse(path.read_text())
+    for name in imports(tree):
+        assert name.split(".")[0] not in FORBIDDEN, f"imports {name}"
+    asynchronous = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
+    assert not any(isinstance(node, asynchronous) for node in ast.walk(tree))
+
+
+@pytest.mark.parametrize("path", files(), ids=ids)
+def test_a_file_says_what_it_is_and_stays_readable(path):
+    text = path.read_text()
+    assert ast.get_docstring(ast.parse(text)), "no docstring"
+    assert text.count("\n") <= LONGEST, "split it"
+
+
+def test_every_room_is_in_the_table():
+    assert {room_of(path) for path in files()} <= MAY_IMPORT.keys() | ANYTHING
