@@ -9,6 +9,7 @@ import secrets
 import socket
 import uuid
 from collections.abc import Awaitable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -88,7 +89,7 @@ MODULES: dict[str, Sequence[ModuleType]] = {
 """Service → the files of its operations. What the node serves is exactly these services."""
 
 PROFILE = replace(STRICT, retain_available=False, shared_available=False, will_delay=False)
-"""AWS's profile less what this version lacks, so that a client is told (CONNACK) and refused, never ignored."""
+"""AWS's profile less what this version lacks: a client is told (CONNACK) and refused, never ignored."""
 
 DEVICE_PLANE = "iotidentity"
 """Reached over MQTT, never over HTTP."""
@@ -108,110 +109,133 @@ class Node:
         self.id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self.clock = Clock()
         self.endpoints: dict[str, Any] = {}
-        self._running: list[asyncio.Task[Any]] = []
-        self._listeners: list[Listener] = []
-        self._sockets: list[socket.socket] = []
-        self._store: Store | None = None
-        self._closers: list[Any] = []
+        self._undo = AsyncExitStack()
+        """What :meth:`stop` does, last built first: doors close before what is behind them."""
 
     async def start(self) -> None:
-        config = self.config
-        loop = asyncio.get_running_loop()
+        """Ready when it returns; PortInUse, KeyringError or StoreError says why not, with nothing left running."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._undo.aclose()
+            raise
+
+    async def stop(self) -> None:
+        """Close the doors, tell the clients, finish what is under way, close the store."""
+        await self._undo.aclose()
+
+    async def _start(self) -> None:
+        config, clock, undo = self.config, self.clock, self._undo
         config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         # The ports first: a port in use must not leave anything behind.
-        host = config["host"]
-        mqtt_socket = self._bind(host, "mqtt.port")
-        https_socket = self._bind(host, "https.port")
-        api_socket = self._bind(LOOPBACK, "api.port")
-
-        keyring = open_keyring(config.keyring, lambda: make_ca("Sekisho", self.clock.real(), 30))
-        feed: Feed | None = None
-
-        def ring() -> None:
-            if feed is not None:
-                feed.ring()
-
-        store = self._store = await open_store(config.database, on_commit=ring)
-        feed = Feed(store)
-        await feed.start()
-        self.clock.state = await read_clock(store)
+        mqtt = self._bind(config["host"], "mqtt.port")
+        https = self._bind(config["host"], "https.port")
+        plain = self._bind(LOOPBACK, "api.port")
+        keyring = open_keyring(config.keyring, lambda: make_ca("Sekisho", clock.real(), 30))
+        store, feed = await self._open_store()
+        clock.state = await read_clock(store)
         await self._ensure_credentials(store, keyring)
 
-        bus = LocalBus()
-        identities = Identities(store)
-        refusals = Refusals(store, config["explain.keep"])
-        keys = AccessKeys(store, keyring)
         workers = Workers()
-        known = {name: value for name, value in config.group("mqtt.limits.").items() if name in LIMIT_NAMES}
-        limits = Limits(**known)
+        undo.callback(workers.close)
+        bus = LocalBus()
+        undo.push_async_callback(bus.close)
+        refusals = Refusals(store, config["explain.keep"])
+        undo.push_async_callback(refusals.flush)
         place = (config["account"], config["region"])
         hub = Hub(
-            self.clock,
+            clock,
             bus,
-            identities,
+            Identities(store),
             refusals,
             PROFILE,
-            limits,
-            config["mqtt.limits.outbound_bytes"],
-            config["endpoint"],
-            place,
+            self._limits(),
+            outbound_bytes=config["mqtt.limits.outbound_bytes"],
+            domain=config["endpoint"],
+            place=place,
         )
+        await bus.subscribe("*", "*", "#", hub.deliver)
         services = load_services()
-        deps = Deps(config, store, self.clock, keyring, workers, hub.publish, refusals)
+        deps = Deps(config, store, clock, keyring, workers, hub.publish, refusals)
         api = Api(deps, services, MODULES)
         FleetProvisioning(hub, api)
-        await bus.subscribe("*", "*", "#", hub.deliver)
-        catalog = Catalog(service for name, service in services.items() if name != DEVICE_PLANE)
-        endpoint = AwsEndpoint(api, catalog, keys, self.clock, [config["region"]])
-        http = HttpServer(build_app(endpoint), self.clock.tick)
-
-        context = self._tls_context(keyring)
-        flusher = Flusher(loop)
-        deadlines = Deadlines(_timed_out)
-        for sock, with_http in ((mqtt_socket, False), (https_socket, True)):
-            self._listeners.append(
-                Listener(
-                    loop,
-                    sock,
-                    context,
-                    flusher=flusher,
-                    deadlines=deadlines,
-                    tick=self.clock.tick,
-                    mqtt=lambda peer: Client(hub, peer),
-                    http=(lambda peer: http.protocol({"peer": peer})) if with_http else None,
-                    handshake_timeout=config["mqtt.limits.connect_timeout"],
-                    most=config["mqtt.limits.connections"],
-                )
-            )
-        api_server = await loop.create_server(lambda: http.protocol({"peer": None}), sock=api_socket)
-
+        keys = AccessKeys(store, keyring)
         tasks = Tasks(deps, api, [place], self.id)
+        undo.push_async_callback(tasks.release)
 
         async def changed(changes: Sequence[Change]) -> None:
             for change in changes:
                 if change.kind == "accesskey":
                     keys.forget(change.id)
                 elif change.kind == "clock":
-                    self.clock.state = await read_clock(store)
+                    clock.state = await read_clock(store)
                     tasks.wake()
             await hub.changed(changes)
 
-        self._closers = [api_server, http, hub, bus, workers, tasks, refusals]
+        deadlines = Deadlines(_timed_out)
+        undo.push_async_callback(hub.close)
         self._run(feed.run(changed), "feed")
         self._run(refusals.run(), "refusals")
         self._run(tasks.run(), "tasks")
         self._run(self._watch(deadlines), "deadlines")
-        self.hub = hub
-        self.api = api
-        self._publish_endpoints(keyring, api_server.sockets[0].getsockname()[1], limits)
-        deps.facts.update(self._facts(limits))
+
+        catalog = Catalog(service for name, service in services.items() if name != DEVICE_PLANE)
+        http = HttpServer(build_app(AwsEndpoint(api, catalog, keys, clock, [config["region"]])), clock.tick)
+        undo.push_async_callback(http.close)
+        self._listen(keyring, hub, http, deadlines, mqtt, https)
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: http.protocol({"peer": None}), sock=plain)
+        undo.callback(server.close)
+        self._publish_endpoints(keyring, *(sock.getsockname()[1] for sock in (mqtt, https, plain)))
+        deps.facts.update(self._facts())
 
     # --- pieces of start -----------------------------------------------------------------------------------
 
     def _bind(self, host: str, setting: str) -> socket.socket:
         sock = bind(host, self.config[setting], setting)
-        self._sockets.append(sock)
+        self._undo.callback(sock.close)
         return sock
+
+    async def _open_store(self) -> tuple[Store, Feed]:
+        """The store, and the feed of its changes, which follows from before anything was read."""
+        feed: Feed | None = None
+
+        def ring() -> None:
+            if feed is not None:
+                feed.ring()
+
+        store = await open_store(self.config.database, on_commit=ring)
+        self._undo.push_async_callback(store.close)
+        feed = Feed(store)
+        await feed.start()
+        return store, feed
+
+    def _limits(self) -> Limits:
+        given = self.config.group("mqtt.limits.")
+        return Limits(**{name: value for name, value in given.items() if name in LIMIT_NAMES})
+
+    def _listen(
+        self, keyring: Keyring, hub: Hub, http: HttpServer, deadlines: Deadlines, *socks: socket.socket
+    ) -> None:
+        """MQTT on the first socket; MQTT and HTTP on the second."""
+        config, clock = self.config, self.clock
+        loop = asyncio.get_running_loop()
+        context = self._tls_context(keyring)
+        flusher = Flusher(loop)
+        for sock, with_http in zip(socks, (False, True), strict=True):
+            listener = Listener(
+                loop,
+                sock,
+                context,
+                flusher=flusher,
+                deadlines=deadlines,
+                tick=clock.tick,
+                mqtt=lambda peer: Client(hub, peer),
+                http=(lambda peer: http.protocol({"peer": peer})) if with_http else None,
+                handshake_timeout=config["mqtt.limits.connect_timeout"],
+                most=config["mqtt.limits.connections"],
+            )
+            self._undo.callback(listener.close)
 
     def _tls_context(self, keyring: Keyring) -> Any:
         """A new server certificate at each start; its key is in memory only."""
@@ -236,7 +260,7 @@ class Node:
             f"[default]\naws_access_key_id = {key.id}\naws_secret_access_key = {key.secret}\n",
         )
 
-    def _publish_endpoints(self, keyring: Keyring, api_port: int, limits: Limits) -> None:
+    def _publish_endpoints(self, keyring: Keyring, mqtt: int, https: int, api: int) -> None:
         config = self.config
         data = config.data
         ca = data / "ca.pem"
@@ -245,11 +269,10 @@ class Node:
         world = Path(botocore.__file__).with_name("cacert.pem").read_text()
         _replace(data / "ca-bundle.pem", keyring.ca_pem + world)
         name = config["endpoint"]
-        mqtt, https = (listener.port for listener in self._listeners)
         self.endpoints = {
             "mqtt": f"{name}:{mqtt}",
             "https": f"{name}:{https}",
-            "api": f"{LOOPBACK}:{api_port}",
+            "api": f"{LOOPBACK}:{api}",
             "ca": str(ca),
             "account": config["account"],
             "region": config["region"],
@@ -257,7 +280,8 @@ class Node:
         }
         _replace(data / "endpoints.json", json.dumps(self.endpoints, indent=1) + "\n")
 
-    def _facts(self, limits: Limits) -> dict[str, Any]:
+    def _facts(self) -> dict[str, Any]:
+        limits = self._limits()
         return {
             "version": __version__,
             "account": self.config["account"],
@@ -271,41 +295,12 @@ class Node:
     def _run(self, work: Awaitable[None], name: str) -> None:
         task = asyncio.ensure_future(work)
         task.add_done_callback(lambda done: _report(done, name))
-        self._running.append(task)
+        self._undo.push_async_callback(_cancel, task)
 
     async def _watch(self, deadlines: Deadlines) -> None:
         while True:
             deadlines.check(self.clock.tick())
             await asyncio.sleep(0.5)
-
-    # --- stop ----------------------------------------------------------------------------------------------
-
-    async def stop(self) -> None:
-        """Close the doors, finish what is under way, tell the clients, close the store."""
-        for listener in self._listeners:
-            listener.close()
-        if self._closers:
-            api_server, http, hub, bus, workers, tasks, refusals = self._closers
-            api_server.close()
-            await http.close()
-            hub.close()
-            await asyncio.sleep(0)
-            for task in self._running:
-                task.cancel()
-            await asyncio.gather(*self._running, return_exceptions=True)
-            if hub.tasks:
-                await asyncio.wait(list(hub.tasks), timeout=2.0)
-            await refusals.flush()
-            await tasks.release()
-            await bus.close()
-            workers.close()
-        for listener in self._listeners:
-            for transport in list(listener.connections):
-                transport.abort()
-        for sock in self._sockets:
-            sock.close()
-        if self._store is not None:
-            await self._store.close()
 
 
 LIMIT_NAMES = frozenset(Limits.__slots__)
@@ -322,6 +317,11 @@ def _timed_out(transport: TlsTransport) -> None:
 def _report(task: asyncio.Task[Any], name: str) -> None:
     if not task.cancelled() and task.exception() is not None:
         log.error("stopped working", part=name, exc_info=task.exception())
+
+
+async def _cancel(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -14,6 +14,7 @@ from sekisho.mqtt.connection import effective_keep_alive
 from sekisho.mqtt.message import Message
 from sekisho.mqtt.packets import Connect, Will
 from sekisho.mqtt.profile import Limits, Profile
+from sekisho.mqtt.reasons import Reason
 from sekisho.mqtt.tree import TopicTree
 from sekisho.services.identity import Identities, certificate_id_of
 from sekisho.services.refusals import Refusals
@@ -203,6 +204,15 @@ class Hub:
     def all_clients(self) -> Iterable[Client]:
         for space in self._spaces.values():
             yield from space.clients.values()
+
+    async def close(self) -> None:
+        """Tell every client that the node goes, and finish what is under way for them."""
+        for client in list(self.all_clients()):
+            client.end(
+                Reason.SERVER_SHUTTING_DOWN, "the node is being stopped", "SERVER_INITIATED_DISCONNECT"
+            )
+        if self.tasks:
+            await asyncio.wait(list(self.tasks), timeout=2.0)
 
     # --- live changes --------------------------------------------------------------------------------------
 

@@ -139,8 +139,12 @@ class Listener:
         return self._mqtt(peer)
 
     def close(self) -> None:
+        """Accept no more, and cut what is not yet a client's."""
         self._loop.remove_reader(self._sock.fileno())
         self._sock.close()
+        for transport in list(self.connections):
+            if transport.protocol is None:
+                transport.abort()
 
 
 def _address(transport: Any) -> str:
