@@ -113,7 +113,7 @@ class Node:
         """What :meth:`stop` does, last built first: doors close before what is behind them."""
 
     async def start(self) -> None:
-        """Ready when it returns; PortInUse, KeyringError or StoreError says why not, with nothing left running."""
+        """Ready when it returns; PortInUse, KeyringError or StoreError says why it is not."""
         try:
             await self._start()
         except BaseException:

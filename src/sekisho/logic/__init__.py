@@ -1,0 +1,1 @@
+"""Pure decisions: policies, their variables, certificates and their states, provisioning templates."""
