@@ -28,6 +28,8 @@ bench: .venv/.demo
 
 docs: .venv/.run
 	$(BIN)/sekisho operations > docs/operations.md
+	{ sed '/^| setting/,$$d' docs/settings.md; $(BIN)/sekisho settings; } > docs/settings.new
+	mv docs/settings.new docs/settings.md
 
 clean:
 	rm -rf .venv .venv-awscli .sekisho bench/bin

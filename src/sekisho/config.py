@@ -94,7 +94,8 @@ def load_config(overrides: Iterable[str] = (), *, file: Path | None = None) -> C
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"{file}: {error}") from None
         for name, value in _flatten(content):
-            values[_known(name, str(file))] = _convert(name, value)
+            _require_known(name, str(file))
+            values[name] = _convert(name, value)
     for name in SETTINGS:
         variable = "SEKISHO_" + name.upper().replace(".", "_")
         if variable in os.environ:
@@ -103,15 +104,15 @@ def load_config(overrides: Iterable[str] = (), *, file: Path | None = None) -> C
         name, equals, value = override.partition("=")
         if not equals:
             raise ConfigError(f"--set {override}: expected key=value")
-        values[_known(name, "--set")] = _convert(name, value)
+        _require_known(name, "--set")
+        values[name] = _convert(name, value)
     _check(values)
     return Config(values)
 
 
-def _known(name: str, where: str) -> str:
+def _require_known(name: str, where: str) -> None:
     if name not in SETTINGS:
         raise ConfigError(f"{where}: there is no setting {name!r}; `sekisho settings` lists them")
-    return name
 
 
 def _convert(name: str, value: Any) -> Any:
@@ -146,3 +147,9 @@ def _flatten(content: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str
             yield from _flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def settings_table() -> str:
+    """Every setting in a Markdown table."""
+    rows = [f"| `{name}` | `{setting.default}` | {setting.meaning} |" for name, setting in SETTINGS.items()]
+    return "\n".join(["| setting | default | meaning |", "|---|---|---|", *rows])

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from sekisho import __version__
-from sekisho.config import SETTINGS, ConfigError, load_config
+from sekisho.config import ConfigError, load_config, settings_table
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -135,9 +135,16 @@ def clock(
 
 @app.command()
 def settings() -> None:
-    """List every setting with its default and meaning."""
-    for name, setting in SETTINGS.items():
-        typer.echo(f"{name:36} {setting.default!r:24} {setting.meaning}")
+    """List every setting with its default and meaning (Markdown)."""
+    typer.echo(settings_table())
+
+
+@app.command()
+def operations() -> None:
+    """List the operations that are real (Markdown)."""
+    from sekisho.cli.operations import operations_table
+
+    typer.echo(operations_table())
 
 
 @app.command()
