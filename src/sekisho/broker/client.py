@@ -82,6 +82,8 @@ class Client:
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
+        # Not sooner: two sides that stop reading because the other does not read wait for ever.
+        transport.high_water = self.hub.outbound_bytes
 
     def data_received(self, data: bytes) -> None:
         packets = self.connection.receive(data, self.hub.clock.tick())
@@ -125,6 +127,8 @@ class Client:
 
     def resume_writing(self) -> None:
         self._stalled = False
+        self.delivery.pump()
+        self.flush()
         if not self._busy:
             self.transport.resume_reading()
 

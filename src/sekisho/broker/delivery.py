@@ -52,7 +52,7 @@ class Delivery:
         if reception is None or (reception.no_local and message.client_id == client.client_id):
             return None
         if message.qos and reception.qos:
-            if client.connection.can_send and not self._waiting:
+            if not self._waiting and self._may_send():
                 self._send(message)
                 client.flush()
             elif len(self._waiting) < WAITING:
@@ -61,7 +61,7 @@ class Delivery:
                 client.hub.counters["dropped"] += 1
             return None
         transport = client.transport
-        if transport.get_write_buffer_size() > client.hub.outbound_bytes:
+        if transport.get_write_buffer_size() > transport.high_water:
             client.hub.counters["dropped"] += 1
             return None
         raw = message.wire(client.connection.version, message.retain and reception.retain_as_published)
@@ -72,8 +72,13 @@ class Delivery:
 
     def pump(self) -> None:
         """Send what waited, as far as the window of unacknowledged messages is open."""
-        while self._waiting and self._client.connection.can_send:
+        while self._waiting and self._may_send():
             self._send(self._waiting.popleft())
+
+    def _may_send(self) -> bool:
+        client = self._client
+        transport = client.transport
+        return client.connection.can_send and transport.get_write_buffer_size() <= transport.high_water
 
     def answer(self, message: Message) -> None:
         """Deliver an engine's answer to this connection alone, if it has subscribed to its topic."""

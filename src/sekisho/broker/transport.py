@@ -15,6 +15,8 @@ READS_PER_TURN = 8
 """How many records one connection may have read before the others get their turn."""
 
 HIGH_WATER = 65536
+"""Bytes waiting to be written from which a protocol is asked to pause; a protocol may choose its own."""
+
 CLOSE_TIMEOUT = 5.0
 """Seconds that a peer has to take the last bytes before the connection is cut."""
 
@@ -87,6 +89,7 @@ class TlsTransport(asyncio.Transport):
         self._reading = True
         self._writing = False
         self._paused_writing = False
+        self.high_water = HIGH_WATER
         loop.add_reader(self._fd, self._readable)
 
     @property
@@ -185,7 +188,7 @@ class TlsTransport(asyncio.Transport):
         if not self._dirty and not self._writing:
             self._dirty = True
             self._flusher.add(self)
-        if self._out_size > HIGH_WATER and not self._paused_writing and self.protocol is not None:
+        if self._out_size > self.high_water and not self._paused_writing and self.protocol is not None:
             self._paused_writing = True
             self.protocol.pause_writing()
 
