@@ -10,7 +10,10 @@ from typing import Any, Protocol
 
 from OpenSSL import SSL
 
-READ_SIZE = 65536
+READ_SIZE = 4096
+"""Bytes of a first read. pyOpenSSL clears a buffer of this size each time, so a large one costs more than it
+saves; what the record has beyond it is read in one more go."""
+
 READS_PER_TURN = 8
 """How many records one connection may have read before the others get their turn."""
 
@@ -107,10 +110,11 @@ class TlsTransport(asyncio.Transport):
     def _readable(self) -> None:
         if not self.handshaken and not self._handshake():
             return
-        recv = self.tls.recv
+        tls = self.tls
+        size = READ_SIZE
         try:
             for _ in range(READS_PER_TURN):
-                data = recv(READ_SIZE)
+                data = tls.recv(size)
                 protocol = self.protocol
                 if protocol is None:
                     protocol = self._choose(data)
@@ -119,7 +123,10 @@ class TlsTransport(asyncio.Transport):
                 protocol.data_received(data)
                 # The socket is level-triggered and OpenSSL does not read ahead: what is left, if it is not in
                 # the record just decrypted, wakes us again.
-                if not self._reading or self._lost or not self.tls.pending():
+                if len(data) < size or not self._reading or self._lost:
+                    return
+                size = tls.pending()
+                if not size:
                     return
         except (SSL.WantReadError, SSL.WantWriteError):
             return
