@@ -85,7 +85,10 @@ def env(data: Data = DEFAULT_DATA) -> None:
     }
     for name, value in values.items():
         typer.echo(f"export {name}={shlex.quote(value)}")
-    typer.echo("unset AWS_SESSION_TOKEN AWS_PROFILE")
+    hosts = ",".join(dict.fromkeys(["localhost", "127.0.0.1", endpoints["https"].rpartition(":")[0]]))
+    for name in ("no_proxy", "NO_PROXY"):
+        typer.echo(f'export {name}="${{{name}:+${name},}}{hosts}"')
+    typer.echo("unset AWS_SESSION_TOKEN AWS_PROFILE AWS_DEFAULT_PROFILE")
 
 
 @app.command()
@@ -204,7 +207,8 @@ def own_client(data: Path) -> Any:
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.session import Session
 
-    session = Session()
+    # The user's own profile and proxy are for AWS, not for this node.
+    session = Session(session_vars={"profile": (None, None, None, None)})
     session.get_component("data_loader").search_paths.append(str(models_path()))
     client = session.create_client(
         "sekisho",
@@ -212,7 +216,7 @@ def own_client(data: Path) -> Any:
         endpoint_url=f"http://{endpoints['api']}",
         aws_access_key_id=key,
         aws_secret_access_key=secret,
-        config=ClientConfig(retries={"max_attempts": 1}),
+        config=ClientConfig(retries={"max_attempts": 1}, proxies={}),
     )
     try:
         client.describe_clock()
