@@ -1,0 +1,1 @@
+"""One SQL text, two drivers (SQLite, PostgreSQL), migrations, and the few tables' verbs."""

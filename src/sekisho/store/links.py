@@ -1,0 +1,110 @@
+"""The table ``link``: what is attached to what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sekisho.store.statement import Query, Statement
+
+INSERT = """
+INSERT INTO link (account, region, kind, source, target, body, created)
+VALUES (:account, :region, :kind, :source, :target, :body, :created)
+    ON CONFLICT (account, region, kind, source, target) DO UPDATE SET body = excluded.body"""
+
+DELETE = """
+DELETE FROM link
+ WHERE account = :account AND region = :region AND kind = :kind AND source = :source AND target = :target"""
+
+FROM = """
+SELECT account, region, kind, source, target, body, created
+  FROM link
+ WHERE account = :account AND region = :region AND kind = :kind AND source = :source AND target > :after
+ ORDER BY target LIMIT :limit"""
+
+TO = """
+SELECT account, region, kind, source, target, body, created
+  FROM link
+ WHERE account = :account AND region = :region AND kind = :kind AND target = :target AND source > :after
+ ORDER BY source LIMIT :limit"""
+
+GUARD = """
+SELECT created
+  FROM link
+ WHERE account = :account AND region = :region AND kind = :kind AND source = :source AND target = :target"""
+
+GUARD_FROM = """
+SELECT target
+  FROM link
+ WHERE account = :account AND region = :region AND kind = :kind AND source = :source
+ LIMIT :limit"""
+
+GUARD_TO = """
+SELECT source
+  FROM link
+ WHERE account = :account AND region = :region AND kind = :kind AND target = :target
+ LIMIT :limit"""
+
+
+def _from(account: str, region: str, kind: str, source: str, **more: Any) -> dict[str, Any]:
+    return {"account": account, "region": region, "kind": kind, "source": source, **more}
+
+
+def _to(account: str, region: str, kind: str, target: str, **more: Any) -> dict[str, Any]:
+    return {"account": account, "region": region, "kind": kind, "target": target, **more}
+
+
+def insert_link(
+    account: str, region: str, kind: str, source: str, target: str, body: str, created: float
+) -> Statement:
+    """Attach ``target`` to ``source``. A link that exists stays as old as it was and gets the new body, since
+    AWS's attach operations may be repeated.
+    """
+    params = _from(account, region, kind, source, target=target, body=body, created=created)
+    return Statement(INSERT, params, 1)
+
+
+def delete_link(
+    account: str, region: str, kind: str, source: str, target: str, *, expect: int | None = None
+) -> Statement:
+    """Detach; ``expect=1`` makes it a Conflict when there was nothing to detach."""
+    return Statement(DELETE, _from(account, region, kind, source, target=target), expect)
+
+
+def links_from(account: str, region: str, kind: str, source: str, after: str, limit: int) -> Query:
+    """Up to ``limit`` links of ``source`` in the order of their targets, beyond the target ``after``."""
+    return Query(FROM, _from(account, region, kind, source, after=after, limit=limit))
+
+
+def links_to(account: str, region: str, kind: str, target: str, after: str, limit: int) -> Query:
+    """Up to ``limit`` links to ``target`` in the order of their sources, beyond the source ``after``."""
+    return Query(TO, _to(account, region, kind, target, after=after, limit=limit))
+
+
+def guard_link(account: str, region: str, kind: str, source: str, target: str) -> Statement:
+    """Conflict unless the link exists."""
+    return Statement(GUARD, _from(account, region, kind, source, target=target), 1)
+
+
+def guard_no_link(account: str, region: str, kind: str, source: str, target: str) -> Statement:
+    """Conflict if the link exists."""
+    return Statement(GUARD, _from(account, region, kind, source, target=target), 0)
+
+
+def guard_links_from_count(account: str, region: str, kind: str, source: str, n: int) -> Statement:
+    """Conflict unless ``source`` has exactly ``n`` links."""
+    return Statement(GUARD_FROM, _from(account, region, kind, source, limit=n + 1), n)
+
+
+def guard_links_to_count(account: str, region: str, kind: str, target: str, n: int) -> Statement:
+    """Conflict unless exactly ``n`` links lead to ``target``."""
+    return Statement(GUARD_TO, _to(account, region, kind, target, limit=n + 1), n)
+
+
+def guard_no_links_from(account: str, region: str, kind: str, source: str) -> Statement:
+    """Conflict if ``source`` has any link."""
+    return guard_links_from_count(account, region, kind, source, 0)
+
+
+def guard_no_links_to(account: str, region: str, kind: str, target: str) -> Statement:
+    """Conflict if any link leads to ``target``."""
+    return guard_links_to_count(account, region, kind, target, 0)

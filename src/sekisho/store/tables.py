@@ -1,0 +1,82 @@
+"""The few tables' verbs, in one place.
+
+Reads are a :class:`Query` (``await store.fetch(*get_resource(…))``), writes a :class:`Statement` for
+``store.commit``. JSON goes in and comes out as text; times are seconds as float, given by the caller.
+"""
+
+from __future__ import annotations
+
+from sekisho.store.changes import Change, append_change, last_change, read_changes, trim_changes
+from sekisho.store.journals import append_audit, append_refusal, page_refusals, trim_table
+from sekisho.store.leases import release_lease, take_lease
+from sekisho.store.links import (
+    delete_link,
+    guard_link,
+    guard_links_from_count,
+    guard_links_to_count,
+    guard_no_link,
+    guard_no_links_from,
+    guard_no_links_to,
+    insert_link,
+    links_from,
+    links_to,
+)
+from sekisho.store.resources import (
+    delete_resource,
+    get_resource,
+    guard_absent,
+    guard_version,
+    insert_resource,
+    page_resources,
+    page_resources_by_created,
+    update_resource,
+)
+from sekisho.store.statement import Query, Row
+from sekisho.store.store import Store
+
+__all__ = [
+    "Change",
+    "Query",
+    "append_audit",
+    "append_change",
+    "append_refusal",
+    "delete_link",
+    "delete_resource",
+    "fetch_one",
+    "get_resource",
+    "guard_absent",
+    "guard_link",
+    "guard_links_from_count",
+    "guard_links_to_count",
+    "guard_no_link",
+    "guard_no_links_from",
+    "guard_no_links_to",
+    "guard_version",
+    "hold_lease",
+    "insert_link",
+    "insert_resource",
+    "last_change",
+    "links_from",
+    "links_to",
+    "page_refusals",
+    "page_resources",
+    "page_resources_by_created",
+    "read_changes",
+    "release_lease",
+    "take_lease",
+    "trim_changes",
+    "trim_table",
+    "update_resource",
+]
+
+
+async def fetch_one(store: Store, query: Query) -> Row | None:
+    """The first row, or None."""
+    rows = await store.fetch(*query)
+    return rows[0] if rows else None
+
+
+async def hold_lease(store: Store, name: str, owner: str, now: float, seconds: float) -> bool:
+    """Take or prolong a lease at once: whether ``owner`` has it now."""
+    rows = await store.commit([take_lease(name, owner, now, seconds)])
+    return bool(rows[0])
