@@ -109,6 +109,8 @@ class Node:
         self.id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self.clock = Clock()
         self.endpoints: dict[str, Any] = {}
+        self.failed = asyncio.Event()
+        """Set when the node cannot go on, with the reason in its log."""
         self._undo = AsyncExitStack()
         """What :meth:`stop` does, last built first: doors close before what is behind them."""
 
@@ -294,8 +296,14 @@ class Node:
 
     def _run(self, work: Awaitable[None], name: str) -> None:
         task = asyncio.ensure_future(work)
-        task.add_done_callback(lambda done: _report(done, name))
+        task.add_done_callback(lambda done: self._ended(done, name))
         self._undo.push_async_callback(_cancel, task)
+
+    def _ended(self, task: asyncio.Task[Any], name: str) -> None:
+        """A node without its change feed would miss revocations: when a part ends, all of it must."""
+        if not task.cancelled() and task.exception() is not None:
+            log.error("stopped working", part=name, exc_info=task.exception())
+            self.failed.set()
 
     async def _watch(self, deadlines: Deadlines) -> None:
         while True:
@@ -312,11 +320,6 @@ def _timed_out(transport: TlsTransport) -> None:
         transport.abort()
     else:
         protocol.timed_out()
-
-
-def _report(task: asyncio.Task[Any], name: str) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        log.error("stopped working", part=name, exc_info=task.exception())
 
 
 async def _cancel(task: asyncio.Task[Any]) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 import servers
 from sekisho.store import tables
-from sekisho.store.statement import Locked, Statement, StoreError, Unavailable
+from sekisho.store.statement import Locked, NewerDatabase, Statement, StoreError, Unavailable
 from sekisho.store.store import open_store
 
 WRITER = """
@@ -84,6 +84,41 @@ def test_every_acknowledged_row_survives_kill_9(database_url: str) -> None:
         await store.close()
 
     run(body())
+
+
+def test_a_newer_database_is_refused_and_left_alone(database_url: str) -> None:
+    async def body() -> None:
+        store = await open_store(database_url)
+        newer = Statement("UPDATE meta SET value = '99' WHERE name = 'schema'", expect=1)
+        await store.commit([newer])
+        await store.close()
+        for _ in range(2):
+            with pytest.raises(NewerDatabase, match=r"99.*\b1\b"):
+                await open_store(database_url)
+
+    run(body())
+
+
+def test_nodes_may_start_at_once_and_again(database_url: str) -> None:
+    async def body() -> None:
+        many = 5 if database_url.startswith("postgresql") else 1
+        stores = await asyncio.gather(*[open_store(database_url) for _ in range(many)])
+        await asyncio.gather(*[store.commit([insert(f"{n}")]) for n, store in enumerate(stores)])
+        for store in stores:
+            await store.close()
+        store = await open_store(database_url)
+        assert len(await store.fetch("SELECT id FROM resource")) == many
+        assert await store.fetch("SELECT value FROM meta WHERE name = 'schema'") == [{"value": "1"}]
+        await store.close()
+
+    run(body())
+
+
+@pytest.mark.parametrize("url", ["", "sqlite:", "sqlite::memory:", "mysql://u:hunter2@h/d", "/some/file.db"])
+def test_a_wrong_url_is_an_error_that_does_not_quote_it(url: str) -> None:
+    with pytest.raises(StoreError) as caught:
+        run(open_store(url))
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_folder_has_one_process(sqlite_url: str) -> None:

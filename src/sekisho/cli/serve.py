@@ -26,14 +26,17 @@ def serve(config: Config, started: float) -> int:
     _raise_file_limit()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(config, started))
+            if not runner.run(_serve(config, started)):
+                print("sekisho: the node could not go on; its log says why", file=sys.stderr)
+                return 1
     except (PortInUse, KeyringError, StoreError) as error:
         print(f"sekisho: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-async def _serve(config: Config, started: float) -> None:
+async def _serve(config: Config, started: float) -> bool:
+    """Whether it ended because it was told to."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -42,7 +45,11 @@ async def _serve(config: Config, started: float) -> None:
     try:
         await node.start()
         print(_ready(node, time.monotonic() - started), flush=True)
-        await stop.wait()
+        asked, failed = loop.create_task(stop.wait()), loop.create_task(node.failed.wait())
+        await asyncio.wait([asked, failed], return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        failed.cancel()
+        return not node.failed.is_set()
     finally:
         await node.stop()
 

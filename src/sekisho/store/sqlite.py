@@ -156,6 +156,9 @@ class SqliteStore:
             settled = list(zip(group, outcomes, strict=True))
             with suppress(RuntimeError):  # the loop is gone, and with it everyone who waited
                 self._loop.call_soon_threadsafe(self._intake.settle, settled)
+        # A stopped node's database is one file, for whoever copies it.
+        with suppress(sqlite3.Error):
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._writer.close()
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._stopped.set)

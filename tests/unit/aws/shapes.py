@@ -10,6 +10,7 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
 
+import botocore.serialize
 from botocore.awsrequest import (
     AWSPreparedRequest,
     AWSRequest,
@@ -23,9 +24,12 @@ from botocore.serialize import create_serializer
 
 from sekisho.aws.patterns import compile_pattern
 from sekisho.aws.request import Request, Response
-from sekisho.aws.service import Service
+from sekisho.aws.service import PREFERENCE, Service
 
 SERVICES = ("iot", "iot-data", "iot-jobs-data", "sts", "iotidentity", "sekisho")
+
+SUBSECONDS = hasattr(botocore.serialize, "TIMESTAMP_PRECISION_DEFAULT")
+"""Older clients send whole seconds."""
 
 ENDPOINT = "https://node.example:8443"
 
@@ -153,7 +157,8 @@ class Values:
         return self.random.randbytes(max(1, self._size(shape)))
 
     def _timestamp(self, shape: Shape) -> datetime:
-        return datetime.fromtimestamp(self.random.randint(0, 4_000_000_000_000) / 1000, UTC)
+        milliseconds = self.random.randint(0, 4_000_000_000_000)
+        return datetime.fromtimestamp(milliseconds / 1000 if SUBSECONDS else milliseconds // 1000, UTC)
 
 
 def epochs(value: Any) -> Any:
@@ -170,7 +175,9 @@ def epochs(value: Any) -> Any:
 
 def aws_request(operation: OperationModel, members: Mapping[str, Any]) -> AWSRequest:
     """What botocore's client would sign and send."""
-    serializer = create_serializer(operation.service_model.resolved_protocol)
+    metadata = operation.service_model.metadata
+    spoken = metadata.get("protocols") or [metadata["protocol"]]
+    serializer = create_serializer(next(protocol for protocol in PREFERENCE if protocol in spoken))
     wire = serializer.serialize_to_request(dict(members), operation)
     prepare_request_dict(wire, ENDPOINT, context={}, user_agent="test")
     return create_request_object(wire)

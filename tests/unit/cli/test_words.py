@@ -47,8 +47,8 @@ def test_every_piece_of_evidence_is_there():
         "    statement 0 own, Allow: resource differs",
         "      W",
         "  ${iot:ClientId} = dev1",
-        "  ${iot:Connection.Thing.ThingName} has no value on this connection, so it stays literal and matches "
-        "nothing",
+        "  ${iot:Connection.Thing.ThingName} has no value on this connection, so it stays literal "
+        "and matches nothing",
     ]
 
 
