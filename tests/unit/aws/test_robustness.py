@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import random
-import timeit
 from typing import Any
 
 import orjson
-import pytest
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from sekisho.aws.catalog import Catalog
 from sekisho.aws.errors import AwsError
 from sekisho.aws.request import Request
-from sekisho.aws.service import Operation, Service
+from sekisho.aws.service import Operation
 from sekisho.aws.sigv4 import credential_of, verify
 from unit.aws.shapes import SERVICES, service
 
@@ -124,25 +122,3 @@ def test_random_bytes_raise_nothing_but_aws_errors() -> None:
             refused += 1
     # Both ways are walked: most are refused, yet some come through to the end.
     assert CASES // 2 < refused < CASES
-
-
-def quickest(work: Any, number: int) -> float:
-    """Seconds for one time, in the best of five runs: what the code costs, not what the machine was doing."""
-    return min(timeit.repeat(work, number=number, repeat=5)) / number
-
-
-def test_loading_is_quick() -> None:
-    assert quickest(lambda: Service.load("iot"), 1) < 0.150
-
-
-@pytest.mark.parametrize("path", ["/things/abc", "/thing-groups/a%2Fb/things", "/nothing/at/all"])
-def test_matching_is_quick(path: str) -> None:
-    request = Request("GET", path, "maxResults=5", {}, b"")
-    assert quickest(lambda: service("iot").match(request), 1000) < 50e-6
-
-
-def test_parsing_and_validating_are_quick() -> None:
-    operation = service("iot").operations["CreateThing"]
-    body = b'{"thingTypeName":"aType","attributePayload":{"attributes":{"a":"b","c":"d"},"merge":true}}'
-    request = Request("POST", "/things/abc", "", {}, body)
-    assert quickest(lambda: operation.validate(operation.parse(request, {"thingName": "abc"})), 1000) < 100e-6
