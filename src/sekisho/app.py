@@ -88,7 +88,7 @@ MODULES: dict[str, Sequence[ModuleType]] = {
 }
 """Service → the files of its operations. What the node serves is exactly these services."""
 
-PROFILE = replace(STRICT, retain_available=False, shared_available=False, will_delay=False)
+PROFILE = replace(STRICT, shared_available=False, will_delay=False)
 """AWS's profile less what this version lacks: a client is told (CONNACK) and refused, never ignored."""
 
 DEVICE_PLANE = "iotidentity"
@@ -148,6 +148,7 @@ class Node:
         hub = Hub(
             clock,
             bus,
+            store,
             Identities(store),
             refusals,
             PROFILE,
@@ -155,6 +156,8 @@ class Node:
             outbound_bytes=config["mqtt.limits.outbound_bytes"],
             domain=config["endpoint"],
             place=place,
+            session_expiry=config["mqtt.session_expiry"],
+            enforce_limits=config["mqtt.enforce_limits"] == "true",
         )
         await bus.subscribe("*", "*", "#", hub.deliver)
         services = load_services()
@@ -176,7 +179,10 @@ class Node:
 
         deadlines = Deadlines(_timed_out)
         undo.push_async_callback(hub.close)
+        await hub.start([place])
         self._run(feed.run(changed), "feed")
+        self._run(hub.mailbox.run(), "mailbox")
+        self._run(hub.sessions.run(), "sessions")
         self._run(refusals.run(), "refusals")
         self._run(tasks.run(), "tasks")
         self._run(self._watch(deadlines), "deadlines")

@@ -35,6 +35,9 @@ SETTINGS: dict[str, Setting] = {
     "https.port": Setting(8443, "HTTPS, and MQTT by ALPN"),
     "api.port": Setting(4566, "plain HTTP API, on loopback only"),
     "mqtt.profile": Setting("strict", "strict: AWS's limits and refusals"),
+    "mqtt.session_expiry": Setting(3600, "seconds that a persistent session outlives its connection"),
+    "mqtt.enforce_limits": Setting("true", "false lifts the limits of rate, for benchmarks"),
+    "mqtt.limits.replay_per_second": Setting(10, "stored messages a second to a client that came back"),
     "mqtt.limits.payload": Setting(131072, "bytes of one message"),
     "mqtt.limits.client_id": Setting(128, "bytes of a client id"),
     "mqtt.limits.topic_bytes": Setting(256, "bytes of a topic"),
@@ -52,6 +55,10 @@ SETTINGS: dict[str, Setting] = {
     "audit.keep": Setting(1000000, "audit lines kept"),
     "log.level": Setting("warning", "debug, info, warning or error"),
 }
+
+
+MOST_EXPIRY = 604_800
+"""AWS IoT Developer Guide, MQTT persistent sessions: the longest that an account may set."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +142,12 @@ def _check(values: Mapping[str, Any]) -> None:
     for name in ("mqtt.port", "https.port", "api.port"):
         if values[name] > 65535:
             raise ConfigError(f"{name} = {values[name]}: a port is at most 65535 (0 picks a free one)")
+    if values["mqtt.session_expiry"] > MOST_EXPIRY:
+        raise ConfigError(
+            f"mqtt.session_expiry = {values['mqtt.session_expiry']}: at most {MOST_EXPIRY}, 7 days"
+        )
+    if values["mqtt.enforce_limits"] not in ("true", "false"):
+        raise ConfigError(f"mqtt.enforce_limits = {values['mqtt.enforce_limits']!r}: true or false")
     if values["mqtt.profile"] != "strict":
         raise ConfigError(f"mqtt.profile = {values['mqtt.profile']!r}: this version has strict")
     if not values["bus"] == "local:":

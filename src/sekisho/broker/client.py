@@ -14,6 +14,8 @@ from sekisho.broker import presence
 from sekisho.broker.admission import Admission, Refused
 from sekisho.broker.authorizer import Authorizer
 from sekisho.broker.delivery import KEPT_DECISIONS, Delivery
+from sekisho.broker.hub import both
+from sekisho.broker.session import Session
 from sekisho.broker.subscriber import Subscriber
 from sekisho.mqtt.connection import Connection, State
 from sekisho.mqtt.message import Message
@@ -35,6 +37,7 @@ from sekisho.mqtt.reasons import Reason
 
 if TYPE_CHECKING:
     from sekisho.broker.hub import Hub
+    from sekisho.broker.hub import Subscriber as Sink
     from sekisho.broker.listener import Peer
     from sekisho.broker.transport import TlsTransport
 
@@ -59,6 +62,8 @@ class Client:
         self.certificate_id = ""
         self.session = str(uuid.uuid4())
         self.subscriptions: dict[str, Subscription] = {}
+        self.durable: Session | None = None
+        """The persistent session, if it has one; else what it subscribed to ends with the connection."""
         self.authorizer: Authorizer
         self.admission: Admission | None = None
         self.delivery = Delivery(self)
@@ -203,9 +208,16 @@ class Client:
         self._will = packet.will
         self._version = hub.join(self)
         self.joined = True
+        present, self.durable = await hub.sessions.open(self, packet)
+        if self.transport.is_closing():  # it went, or was taken over, in between
+            if self.durable is not None:
+                hub.sessions.left(self.durable, self)
+            return
         keep_alive, properties = hub.connack(packet, self.client_id)
-        self.connection.accept(False, keep_alive, properties)
+        self.connection.accept(present, keep_alive, properties)
         self.flush()
+        if self.durable is not None:
+            self.durable.begin(self, present)
         if presence.has_events(self.client_id):
             hub.announce(
                 self.account,
@@ -221,6 +233,11 @@ class Client:
                 ),
             )
 
+    @property
+    def sink(self) -> Sink:
+        """What this client's subscriptions put into the topic tree."""
+        return self.durable or self.delivery
+
     def _thing_name(self) -> str | None:
         """Events name a thing that is attached exclusively (AWS IoT Developer Guide, Lifecycle events)."""
         thing = self.authorizer.identity.thing
@@ -233,7 +250,7 @@ class Client:
         allowed = self._publishable.get(topic)
         if allowed is None:
             allowed = self._decide_publish(topic)
-        if not allowed or packet.retain:
+        if not allowed or (packet.retain and not self._may_retain(topic)):
             self._refuse_publish(packet)
             return None
         hub = self.hub
@@ -255,6 +272,8 @@ class Client:
             pending = None
         else:
             pending = hub.publish(message)
+            if packet.retain:
+                pending = both(pending, hub.retained.keep(message))
         if not packet.qos:
             return pending
         if pending is not None:
@@ -271,6 +290,10 @@ class Client:
     def _allows_publish(self, topic: str) -> bool:
         return self.authorizer.allows("iot:Publish", "topic", topic)
 
+    def _may_retain(self, topic: str) -> bool:
+        """Retaining needs a right of its own; reserved topics retain nothing (AWS IoT Developer Guide)."""
+        return topic[0] != "$" and self.authorizer.allows("iot:RetainPublish", "topic", topic)
+
     def _decide_publish(self, topic: str) -> bool:
         allowed = self._allows_publish(topic) and (topic[0] != "$" or bool(self.hub.engines.match(topic)))
         if len(self._publishable) >= KEPT_DECISIONS:
@@ -286,10 +309,9 @@ class Client:
         if not self._allows_publish(topic):
             words = f"not authorized to publish to {topic}"
             self.record_denial("iot:Publish", "topic", topic, words, effect)
-        elif packet.retain:
-            words = "retained messages are not implemented by this node"
-            code = Reason.IMPLEMENTATION_SPECIFIC_ERROR
-            self.record(action="iot:RetainPublish", resource=topic, reason=words, effect=effect)
+        elif packet.retain and topic[0] != "$":
+            words = f"not authorized to retain a message on {topic}"
+            self.record_denial("iot:RetainPublish", "topic", topic, words, effect)
         else:
             words = f"{topic} is reserved, and nothing on this node answers there"
             self.record(action="iot:Publish", resource=topic, reason=words, effect=effect)
@@ -300,17 +322,17 @@ class Client:
             self.flush()
 
     def _on_puback(self, packet: Puback) -> None:
-        self.connection.settle(packet.packet_id)
+        self.delivery.settle(packet.packet_id)
         self.delivery.pump()
         self.flush()
 
     # --- SUBSCRIBE and the rest ----------------------------------------------------------------------------
 
-    def _on_subscribe(self, packet: Subscribe) -> None:
-        self.subscriber.subscribe(packet)
+    def _on_subscribe(self, packet: Subscribe) -> Awaitable[None]:
+        return self.subscriber.subscribe(packet)
 
-    def _on_unsubscribe(self, packet: Unsubscribe) -> None:
-        self.subscriber.unsubscribe(packet)
+    def _on_unsubscribe(self, packet: Unsubscribe) -> Awaitable[None]:
+        return self.subscriber.unsubscribe(packet)
 
     def _on_pingreq(self, packet: Pingreq) -> None:
         self.connection.send(Pingresp())
@@ -319,6 +341,8 @@ class Client:
     def _on_disconnect(self, packet: Disconnect) -> None:
         if packet.reason != Reason.DISCONNECT_WITH_WILL:
             self._will = None  # [MQTT-3.14.4-3]
+        if self.durable is not None and "session_expiry_interval" in packet.properties:
+            self.durable.expiry = self.hub.sessions.clamp(packet.properties["session_expiry_interval"])
         self._by_client = True
         self.disconnect_reason = "CLIENT_INITIATED_DISCONNECT"
         self.transport.close()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, NamedTuple
 
+from sekisho.broker.mailbox import NEVER, Stored
 from sekisho.mqtt.message import Message
+from sekisho.mqtt.packets import Properties
 from sekisho.mqtt.topics import matches
 
 if TYPE_CHECKING:
@@ -30,13 +33,22 @@ class Reception(NamedTuple):
 class Delivery:
     """What a client is sent, and what waits to be sent to it."""
 
-    __slots__ = ("_client", "_last", "_receptions", "_waiting")
+    __slots__ = ("_client", "_last", "_receptions", "_room", "_waiting")
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._last: Message | None = None
         self._receptions: dict[str, Reception | None] = {}
-        self._waiting: deque[Message] = deque()
+        self._waiting: deque[Message | Stored] = deque()
+        self._room: asyncio.Event | None = None
+
+    @property
+    def account(self) -> str:
+        return self._client.account
+
+    @property
+    def region(self) -> str:
+        return self._client.region
 
     def offer(self, message: Message) -> Awaitable[None] | None:
         """Deliver a message that one of the subscriptions matches; once, however many of them do."""
@@ -51,9 +63,10 @@ class Delivery:
             reception = self._decide(topic)
         if reception is None or (reception.no_local and message.client_id == client.client_id):
             return None
+        retain = message.retain and reception.retain_as_published
         if message.qos and reception.qos:
             if not self._waiting and self._may_send():
-                self._send(message)
+                self._send(message, retain)
                 client.flush()
             elif len(self._waiting) < WAITING:
                 self._waiting.append(message)
@@ -64,16 +77,70 @@ class Delivery:
         if transport.get_write_buffer_size() > transport.high_water:
             client.hub.counters["dropped"] += 1
             return None
-        raw = message.wire(client.connection.version, message.retain and reception.retain_as_published)
+        raw = message.wire(client.connection.version, retain)
         # What is larger than the peer takes counts as sent [MQTT-3.1.2-25].
         if len(raw) <= client.connection.peer_maximum_packet_size:
             transport.write(raw)
         return None
 
+    def receives(self, message: Message) -> bool:
+        """Whether the client may and wants to have a message that its subscriptions match."""
+        try:
+            reception = self._receptions[message.topic]
+        except KeyError:
+            reception = self._decide(message.topic)
+        client = self._client
+        return reception is not None and not (reception.no_local and message.client_id == client.client_id)
+
+    def offer_stored(self, stored: Stored) -> bool:
+        """Deliver a message that is a row; False when there is no room, so that it must stay one."""
+        if self._waiting or not self._may_send():
+            if len(self._waiting) >= WAITING:
+                return False
+            self._waiting.append(stored)
+            return True
+        self._send(stored)
+        self._client.flush()
+        return True
+
+    async def offer_when_room(self, stored: Stored) -> None:
+        """Deliver a message that is a row as soon as the client has acknowledged enough others."""
+        while self._waiting or not self._may_send():
+            if self._room is None:
+                self._room = asyncio.Event()
+            self._room.clear()
+            await self._room.wait()
+        self._send(stored)
+        self._client.flush()
+
     def pump(self) -> None:
         """Send what waited, as far as the window of unacknowledged messages is open."""
         while self._waiting and self._may_send():
             self._send(self._waiting.popleft())
+        if not self._waiting:
+            if self._room is not None:
+                self._room.set()
+            if self._client.durable is not None:
+                self._client.durable.caught_up()
+
+    def settle(self, packet_id: int) -> None:
+        """The client has acknowledged a message."""
+        client = self._client
+        token = client.connection.settle(packet_id)
+        if isinstance(token, Stored) and client.durable is not None:
+            client.durable.acknowledged(token)
+
+    def retained(self, message: Message, qos: int) -> None:
+        """Deliver a retained message to a new subscription, marked as one [MQTT-3.3.1-8]."""
+        client = self._client
+        if not client.authorizer.allows("iot:Receive", "topic", message.topic):
+            words = f"not authorized to receive from {message.topic}"
+            client.record_denial("iot:Receive", "topic", message.topic, words, "it was not delivered")
+        elif message.qos and qos and client.connection.can_send:
+            client.connection.publish(message.topic, message.payload, 1, True, message.properties, message)
+            client.flush()
+        else:
+            client.transport.write(message.wire(client.connection.version, True))
 
     def _may_send(self) -> bool:
         client = self._client
@@ -93,9 +160,35 @@ class Delivery:
     def clear(self) -> None:
         self._waiting.clear()
         self._last = None
+        if self._room is not None:
+            self._room.set()
 
-    def _send(self, message: Message) -> None:
-        self._client.connection.publish(message.topic, message.payload, 1, False, message.properties, message)
+    def _send(self, item: Message | Stored, retain: bool = False) -> None:
+        client = self._client
+        if isinstance(item, Stored):
+            message = item.message
+            if not self.receives(message) or self._expired(item):
+                if client.durable is not None:
+                    client.durable.acknowledged(item)
+                return
+            sent = client.connection.publish(
+                message.topic, message.payload, 1, False, self._remaining(item), item
+            )
+            if not sent and client.durable is not None:
+                client.durable.acknowledged(item)  # too large for the peer counts as sent [MQTT-3.1.2-25]
+            return
+        client.connection.publish(item.topic, item.payload, 1, retain, item.properties, item)
+
+    def _expired(self, stored: Stored) -> bool:
+        return stored.expires != NEVER and stored.expires <= self._client.hub.clock.now()
+
+    def _remaining(self, stored: Stored) -> Properties:
+        """The properties, with what is left of the message's lifetime [MQTT-3.3.2-6]."""
+        properties = stored.message.properties
+        if stored.expires == NEVER:
+            return properties
+        left = max(0, int(stored.expires - self._client.hub.clock.now()))
+        return {**properties, "message_expiry_interval": left}
 
     def _decide(self, topic: str) -> Reception | None:
         """The highest QoS of all matching subscriptions [MQTT-3.3.5-1], if Receive is allowed."""

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
+from sekisho.broker.mailbox import Mailbox
+from sekisho.broker.retained import Retained
+from sekisho.broker.sessions import Sessions
 from sekisho.bus import Bus
 from sekisho.mqtt.connection import effective_keep_alive
 from sekisho.mqtt.message import Message
@@ -19,6 +22,7 @@ from sekisho.mqtt.tree import TopicTree
 from sekisho.services.identity import Identities, certificate_id_of
 from sekisho.services.refusals import Refusals
 from sekisho.store.changes import Change
+from sekisho.store.store import Store
 
 if TYPE_CHECKING:
     from sekisho.broker.client import Client
@@ -38,6 +42,16 @@ class Sink(Protocol):
     def offer(self, message: Message) -> Awaitable[None] | None: ...
 
 
+class Subscriber(Sink, Protocol):
+    """A sink that belongs to one account and region."""
+
+    @property
+    def account(self) -> str: ...
+    @property
+    def region(self) -> str: ...
+    def __hash__(self) -> int: ...
+
+
 class Space:
     """The topics of one account and region: subscribers, and the engines behind reserved topics.
 
@@ -55,6 +69,7 @@ class Hub:
         self,
         clock: Any,
         bus: Bus,
+        store: Store,
         identities: Identities,
         refusals: Refusals,
         profile: Profile,
@@ -62,6 +77,8 @@ class Hub:
         outbound_bytes: int,
         domain: str,
         place: Place,
+        session_expiry: float,
+        enforce_limits: bool,
     ) -> None:
         self.clock = clock
         self.bus = bus
@@ -72,6 +89,10 @@ class Hub:
         self.outbound_bytes = outbound_bytes
         self.domain = domain
         self.place = place
+        self.enforce_limits = enforce_limits
+        self.mailbox = Mailbox(store, clock)
+        self.sessions = Sessions(self, store, session_expiry)
+        self.retained = Retained(store, clock)
         self.engines: TopicTree[Sink] = TopicTree()
         self.counters: dict[str, int] = defaultdict(int)
         self.tasks: set[asyncio.Task[Any]] = set()
@@ -92,8 +113,7 @@ class Hub:
         self.counters["published"] += 1
         waiting = self.deliver(message)
         if self.bus.remote:
-            rest = self.bus.publish(message.account, message.region, message.topic, message)
-            waiting = rest if waiting is None else both(waiting, rest)
+            waiting = both(waiting, self.bus.publish(message.account, message.region, message.topic, message))
         return waiting
 
     def deliver(self, message: Message) -> Awaitable[None] | None:
@@ -102,7 +122,7 @@ class Hub:
         for sink in self.space(message.account, message.region).subscribers.match(message.topic):
             result = sink.offer(message)
             if result is not None:
-                waiting = result if waiting is None else both(waiting, result)
+                waiting = both(waiting, result)
         return waiting
 
     def request(self, message: Message) -> bool:
@@ -121,33 +141,44 @@ class Hub:
             self.spawn(waiting)
 
     def announce_will(self, client: Client, will: Will) -> None:
-        waiting = self.publish(
-            Message(
-                client.account,
-                client.region,
-                will.topic,
-                will.payload,
-                will.qos,
-                False,
-                {name: value for name, value in will.properties.items() if name != "will_delay_interval"},
-                client.client_id,
-                client.certificate_id,
-                client.peer.address,
-                self.clock.now(),
-            )
+        message = Message(
+            client.account,
+            client.region,
+            will.topic,
+            will.payload,
+            will.qos,
+            will.retain,
+            {name: value for name, value in will.properties.items() if name != "will_delay_interval"},
+            client.client_id,
+            client.certificate_id,
+            client.peer.address,
+            self.clock.now(),
         )
+        waiting = self.publish(message)
+        if will.retain:
+            waiting = both(waiting, self.retained.keep(message))
         if waiting is not None:
             self.spawn(waiting)
 
     def spawn(self, awaitable: Awaitable[Any]) -> None:
-        task = asyncio.ensure_future(awaitable)
-        self.tasks.add(task)
-        task.add_done_callback(self._done)
+        self.watch(asyncio.ensure_future(awaitable))
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self.tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("task failed", exc_info=task.exception())
+
+    def subscribe(self, sink: Subscriber, filter: str) -> None:
+        """Have a filter's messages given to a client's delivery or session."""
+        self.space(sink.account, sink.region).subscribers.add(filter, sink, sink)
+
+    def unsubscribe(self, sink: Subscriber, filter: str) -> None:
+        self.space(sink.account, sink.region).subscribers.remove(filter, sink)
+
+    def watch(self, task: asyncio.Task[Any]) -> None:
+        """Keep a task that runs beside everything else, and say when it fails."""
+        self.tasks.add(task)
+        task.add_done_callback(self._done)
 
     # --- clients -------------------------------------------------------------------------------------------
 
@@ -168,8 +199,11 @@ class Hub:
 
     def leave(self, client: Client) -> None:
         space = self.space(client.account, client.region)
-        for filter in client.subscriptions:
-            space.subscribers.remove(filter, client)
+        if client.durable is not None:
+            self.sessions.left(client.durable, client)
+        else:
+            for filter in client.subscriptions:
+                space.subscribers.remove(filter, client.delivery)
         if space.clients.get(client.client_id) is client:
             del space.clients[client.client_id]
         mine = self._by_certificate[client.certificate_id]
@@ -190,7 +224,7 @@ class Hub:
             "shared_subscription_available": int(profile.shared_available),
             "subscription_identifier_available": int(profile.subscription_identifiers),
             "server_keep_alive": keep_alive,
-            "session_expiry_interval": 0,
+            "session_expiry_interval": int(self.sessions.expiry(packet)),
         }
         if profile.maximum_qos < 2:
             properties["maximum_qos"] = profile.maximum_qos
@@ -205,6 +239,11 @@ class Hub:
         for space in self._spaces.values():
             yield from space.clients.values()
 
+    async def start(self, places: list[Place]) -> None:
+        """Take up what the database has of this node's earlier life."""
+        await self.mailbox.start()
+        await self.sessions.start(places)
+
     async def close(self) -> None:
         """Tell every client that the node goes, and finish what is under way for them."""
         for client in list(self.all_clients()):
@@ -213,6 +252,7 @@ class Hub:
             )
         if self.tasks:
             await asyncio.wait(list(self.tasks), timeout=2.0)
+        await self.mailbox.close()
 
     # --- live changes --------------------------------------------------------------------------------------
 
@@ -243,5 +283,10 @@ async def _refresh(client: Client, limit: asyncio.Semaphore) -> None:
         await client.refresh()
 
 
-async def both(first: Awaitable[None], second: Awaitable[None]) -> None:
+def both(first: Awaitable[None] | None, second: Awaitable[None]) -> Awaitable[None]:
+    """What is done when both are."""
+    return second if first is None or first is second else _both(first, second)
+
+
+async def _both(first: Awaitable[None], second: Awaitable[None]) -> None:
     await asyncio.gather(first, second)

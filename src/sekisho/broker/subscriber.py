@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sekisho.broker import presence
+from sekisho.mqtt.message import Message
 from sekisho.mqtt.packets import NO_PROPERTIES, Suback, Subscribe, Subscription, Unsuback, Unsubscribe
 from sekisho.mqtt.reasons import Reason
 from sekisho.mqtt.topics import check_filter, parse_share
@@ -22,10 +23,11 @@ class Subscriber:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def subscribe(self, packet: Subscribe) -> None:
+    async def subscribe(self, packet: Subscribe) -> None:
         client = self._client
         reasons = []
         added = []
+        known = frozenset(client.subscriptions)
         for wanted in packet.subscriptions:
             reason = self._subscribe(wanted)
             if reason is None:
@@ -33,23 +35,27 @@ class Subscriber:
             reasons.append(reason)
             if reason < Reason.UNSPECIFIED_ERROR:
                 added.append(wanted.filter)
+        retained = await self._retained(packet.subscriptions, added, known)
+        await self._save(bool(added))
         client.connection.send(Suback(packet.packet_id, tuple(reasons), NO_PROPERTIES))
         client.flush()
+        for message, qos in retained:
+            client.delivery.retained(message, qos)
         self._announce("subscribed", added)
 
-    def unsubscribe(self, packet: Unsubscribe) -> None:
+    async def unsubscribe(self, packet: Unsubscribe) -> None:
         client = self._client
-        subscribers = client.hub.space(client.account, client.region).subscribers
         reasons = []
         removed = []
         for filter in packet.filters:
             if client.subscriptions.pop(filter, None) is not None:
-                subscribers.remove(filter, client)
+                client.hub.unsubscribe(client.sink, filter)
                 removed.append(filter)
                 reasons.append(int(Reason.SUCCESS))
             else:
                 reasons.append(int(Reason.NO_SUBSCRIPTION_EXISTED))
-        client.delivery.forget_decisions()
+        self._forget_decisions()
+        await self._save(bool(removed))
         client.connection.send(Unsuback(packet.packet_id, tuple(reasons), NO_PROPERTIES))
         client.flush()
         self._announce("unsubscribed", removed)
@@ -79,10 +85,37 @@ class Subscriber:
             return None
         qos = min(wanted.qos, client.hub.profile.maximum_qos)
         client.subscriptions[filter] = wanted._replace(qos=qos)
-        client.delivery.forget_decisions()
-        subscribers = client.hub.space(client.account, client.region).subscribers
-        subscribers.add(filter, client, client.delivery)
+        self._forget_decisions()
+        client.hub.subscribe(client.sink, filter)
         return qos
+
+    async def _retained(
+        self, wanted: Sequence[Subscription], added: Sequence[str], known: frozenset[str]
+    ) -> list[tuple[Message, int]]:
+        """The retained messages that new subscriptions get: on AWS, of filters that are a topic exactly."""
+        client = self._client
+        found = []
+        for subscription in wanted:
+            filter = subscription.filter
+            # Retain Handling 1 wants them for a new subscription only, 2 never [MQTT-3.3.1-10, -11].
+            unwanted = subscription.retain_handling == 2 or (subscription.retain_handling and filter in known)
+            if filter not in added or unwanted or "+" in filter or "#" in filter:
+                continue
+            message = await client.hub.retained.get(client.account, client.region, filter)
+            if message is not None:
+                found.append((message, client.subscriptions[filter].qos))
+        return found
+
+    async def _save(self, changed: bool) -> None:
+        client = self._client
+        if changed and client.durable is not None:
+            await client.hub.sessions.save(client.durable)
+
+    def _forget_decisions(self) -> None:
+        client = self._client
+        client.delivery.forget_decisions()
+        if client.durable is not None:
+            client.durable.forget_decisions()
 
     def _refuse(self, filter: str, words: str, code: int) -> int:
         reason = self._suback(code)

@@ -86,5 +86,7 @@ class Limits:
     """Bytes per second; what exceeds it is delayed."""
     connect_timeout: float = 10.0
     """Seconds from the connection's start to a complete CONNECT."""
+    replay_per_second: int = 10
+    """Stored messages per second to a client whose session is resumed."""
     connects_per_second: int = 1
     """CONNECTs per second of one client identifier."""

@@ -1,0 +1,121 @@
+"""All persistent sessions of the node: opened at CONNECT, kept while their clients are away, then ended."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from sekisho.broker.session import Session
+from sekisho.mqtt.packets import Connect
+from sekisho.store import sessions as rows
+from sekisho.store.statement import StoreError
+from sekisho.store.store import Store
+
+if TYPE_CHECKING:
+    from sekisho.broker.client import Client
+    from sekisho.broker.hub import Hub
+
+log = structlog.get_logger("sekisho.sessions")
+
+PAGE = 500
+EVERY = 1.0
+
+
+class Sessions:
+    def __init__(self, hub: Hub, store: Store, longest: float) -> None:
+        self._hub = hub
+        self._store = store
+        self._longest = longest
+        self._all: dict[tuple[str, str, str], Session] = {}
+
+    async def start(self, places: list[tuple[str, str]]) -> None:
+        """Take up the sessions of the database; those that were connected when the node went end as if their
+        clients had gone now."""
+        now = self._hub.clock.now()
+        for account, region in places:
+            after = ""
+            while True:
+                page = await self._store.fetch(*rows.page_sessions(account, region, after, PAGE))
+                for row in page:
+                    session = Session.of_row(self._hub, row)
+                    session.ends = session.ends or now + session.expiry
+                    self._all[account, region, session.key] = session
+                    for filter in session.subscriptions:
+                        self._hub.subscribe(session, filter)
+                if len(page) < PAGE:
+                    break
+                after = page[-1]["client_id"]
+
+    def get(self, account: str, region: str, client_id: str) -> Session | None:
+        return self._all.get((account, region, client_id))
+
+    async def open(self, client: Client, packet: Connect) -> tuple[bool, Session | None]:
+        """The session for a CONNECT, and whether it was there before; None for one that ends with the
+        connection. What it answers is a row on the disk."""
+        key = (client.account, client.region, client.client_id)
+        existing = self._all.get(key)
+        expiry = self.expiry(packet)
+        # A session of 3.1.1 cannot be resumed with 5, nor the other way (AWS IoT Developer Guide, MQTT).
+        if existing is not None and (packet.clean_start or existing.protocol != packet.version):
+            await self.discard(existing)
+            existing = None
+        if existing is None and not expiry:
+            return False, None
+        session = existing or Session(self._hub, *key, packet.version, expiry)
+        session.expiry = expiry
+        session.attach(client)
+        self._all[key] = session
+        await self._store.commit([session.row()])
+        return existing is not None, session
+
+    def expiry(self, packet: Connect) -> float:
+        """Seconds that the session outlives its connection, within what the account allows."""
+        if packet.version == 5:
+            return self.clamp(packet.properties.get("session_expiry_interval", 0))
+        return 0.0 if packet.clean_start else self._longest
+
+    def clamp(self, wanted: float) -> float:
+        return min(float(wanted), self._longest)
+
+    def left(self, session: Session, client: Client) -> None:
+        """The connection of a session has ended: its time begins to run, or it ends now."""
+        if session.client is not client:
+            return
+        session.detach()
+        if not session.expiry:
+            self._hub.spawn(self.discard(session))
+            return
+        session.ends = self._hub.clock.now() + session.expiry
+        self._hub.spawn(self._write_end(session))
+
+    async def _write_end(self, session: Session) -> None:
+        if session.client is None:  # nobody has come back in between
+            place = (session.account, session.region, session.key)
+            await self._store.commit([rows.end_session(*place, ends=session.ends, expiry=session.expiry)])
+
+    async def save(self, session: Session) -> None:
+        await self._store.commit([session.row()])
+
+    async def discard(self, session: Session) -> None:
+        """End a session with all that waits for it."""
+        session.detach()
+        key = (session.account, session.region, session.key)
+        if self._all.get(key) is session:
+            del self._all[key]
+        for filter in session.subscriptions:
+            self._hub.unsubscribe(session, filter)
+        await self._store.commit(rows.delete_session(*key))
+
+    async def run(self) -> None:
+        """End sessions whose time is over, until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY)
+            now = self._hub.clock.now()
+            over = [session for session in self._all.values() if 0 < session.ends <= now]
+            for session in over:
+                try:
+                    await self.discard(session)
+                except StoreError as error:
+                    log.warning("session not ended", client=session.key, error=str(error))

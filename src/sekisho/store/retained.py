@@ -1,0 +1,63 @@
+"""The table ``retained``: the last message of a topic, for those who come later."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sekisho.store.statement import Query, Statement
+
+PUT = """
+INSERT INTO retained (account, region, topic, payload, qos, properties, updated, expires)
+VALUES (:account, :region, :topic, :payload, :qos, :properties, :updated, :expires)
+    ON CONFLICT (account, region, topic) DO UPDATE
+   SET payload = excluded.payload, qos = excluded.qos, properties = excluded.properties,
+       updated = excluded.updated, expires = excluded.expires"""
+
+DELETE = "DELETE FROM retained WHERE account = :account AND region = :region AND topic = :topic"
+
+GET = """
+SELECT topic, payload, qos, properties, updated, expires
+  FROM retained
+ WHERE account = :account AND region = :region AND topic = :topic"""
+
+PAGE = """
+SELECT topic, LENGTH(payload) AS size, payload, qos, properties, updated, expires
+  FROM retained
+ WHERE account = :account AND region = :region AND topic > :after
+ ORDER BY topic LIMIT :limit"""
+
+
+def put_retained(
+    account: str,
+    region: str,
+    topic: str,
+    *,
+    payload: bytes,
+    qos: int,
+    properties: str,
+    updated: float,
+    expires: float,
+) -> Statement:
+    """``updated`` and ``expires`` are civil epoch seconds; ``expires`` 0 is never."""
+    return Statement(
+        PUT,
+        _key(account, region, topic)
+        | {"payload": payload, "qos": qos, "properties": properties, "updated": updated, "expires": expires},
+    )
+
+
+def delete_retained(account: str, region: str, topic: str) -> Statement:
+    return Statement(DELETE, _key(account, region, topic))
+
+
+def get_retained(account: str, region: str, topic: str) -> Query:
+    return Query(GET, _key(account, region, topic))
+
+
+def page_retained(account: str, region: str, after: str, limit: int) -> Query:
+    """Retained messages by topic; ``size`` is the payload's length in bytes."""
+    return Query(PAGE, {"account": account, "region": region, "after": after, "limit": limit})
+
+
+def _key(account: str, region: str, topic: str) -> dict[str, Any]:
+    return {"account": account, "region": region, "topic": topic}
