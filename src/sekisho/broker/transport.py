@@ -10,9 +10,7 @@ from typing import Any, Protocol
 
 from OpenSSL import SSL
 
-READ_SIZE = 4096
-"""Bytes of a first read. pyOpenSSL clears a buffer of this size each time, so a large one costs more than it
-saves; what the record has beyond it is read in one more go."""
+from sekisho.broker.tls_io import RECORD, read_record, write_record
 
 READS_PER_TURN = 8
 """How many records one connection may have read before the others get their turn."""
@@ -111,10 +109,9 @@ class TlsTransport(asyncio.Transport):
         if not self.handshaken and not self._handshake():
             return
         tls = self.tls
-        size = READ_SIZE
         try:
             for _ in range(READS_PER_TURN):
-                data = tls.recv(size)
+                data = read_record(tls)
                 protocol = self.protocol
                 if protocol is None:
                     protocol = self._choose(data)
@@ -123,10 +120,7 @@ class TlsTransport(asyncio.Transport):
                 protocol.data_received(data)
                 # The socket is level-triggered and OpenSSL does not read ahead: what is left, if it is not in
                 # the record just decrypted, wakes us again.
-                if len(data) < size or not self._reading or self._lost:
-                    return
-                size = tls.pending()
-                if not size:
+                if len(data) < RECORD or not self._reading or self._lost or not tls.pending():
                     return
         except (SSL.WantReadError, SSL.WantWriteError):
             return
@@ -211,7 +205,7 @@ class TlsTransport(asyncio.Transport):
         data = out[0] if len(out) == 1 else b"".join(out)
         try:
             while data:
-                sent = self.tls.send(data)
+                sent = write_record(self.tls, data)
                 if sent == len(data):
                     data = b""
                 else:
