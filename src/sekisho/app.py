@@ -88,7 +88,7 @@ MODULES: dict[str, Sequence[ModuleType]] = {
 }
 """Service → the files of its operations. What the node serves is exactly these services."""
 
-PROFILE = replace(STRICT, shared_available=False, will_delay=False)
+PROFILE = replace(STRICT, will_delay=False)
 """AWS's profile less what this version lacks: a client is told (CONNACK) and refused, never ignored."""
 
 DEVICE_PLANE = "iotidentity"

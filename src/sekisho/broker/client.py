@@ -37,8 +37,8 @@ from sekisho.mqtt.reasons import Reason
 
 if TYPE_CHECKING:
     from sekisho.broker.hub import Hub
-    from sekisho.broker.hub import Subscriber as Sink
     from sekisho.broker.listener import Peer
+    from sekisho.broker.shared import Member
     from sekisho.broker.transport import TlsTransport
 
 log = structlog.get_logger("sekisho.client")
@@ -240,7 +240,7 @@ class Client:
             hub.spawn(self.refresh())
 
     @property
-    def sink(self) -> Sink:
+    def sink(self) -> Member:
         """What this client's subscriptions put into the topic tree."""
         return self.durable or self.delivery
 

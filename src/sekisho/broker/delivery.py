@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, NamedTuple
 
-from sekisho.broker.mailbox import NEVER, Stored
+from sekisho.broker.mailbox import NEVER, Receiver, Stored
 from sekisho.mqtt.message import Message
 from sekisho.mqtt.packets import Properties
-from sekisho.mqtt.topics import matches
+from sekisho.mqtt.topics import matches, parse_share
 
 if TYPE_CHECKING:
     from sekisho.broker.client import Client
@@ -30,6 +30,13 @@ class Reception(NamedTuple):
     no_local: bool
 
 
+class Handed(NamedTuple):
+    """A message that is a row, with the session or group whose row it is."""
+
+    stored: Stored
+    owner: Receiver
+
+
 class Delivery:
     """What a client is sent, and what waits to be sent to it."""
 
@@ -39,7 +46,7 @@ class Delivery:
         self._client = client
         self._last: Message | None = None
         self._receptions: dict[str, Reception | None] = {}
-        self._waiting: deque[Message | Stored] = deque()
+        self._waiting: deque[Message | Handed] = deque()
         self._room: asyncio.Event | None = None
 
     @property
@@ -92,25 +99,44 @@ class Delivery:
         client = self._client
         return reception is not None and not (reception.no_local and message.client_id == client.client_id)
 
-    def offer_stored(self, stored: Stored) -> bool:
+    def offer_shared(self, message: Message, qos: int) -> None:
+        """Deliver a message that a shared subscription gave to this client."""
+        client = self._client
+        if message.qos and qos:
+            if not self._waiting and self._may_send():
+                self._send(message)
+                client.flush()
+            elif len(self._waiting) < WAITING:
+                self._waiting.append(message)
+        else:
+            raw = message.wire(client.connection.version)
+            if len(raw) <= client.connection.peer_maximum_packet_size:
+                client.transport.write(raw)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a message would leave at once."""
+        return self._client.joined and not self._waiting and self._may_send()
+
+    def offer_stored(self, stored: Stored, owner: Receiver) -> bool:
         """Deliver a message that is a row; False when there is no room, so that it must stay one."""
         if self._waiting or not self._may_send():
             if len(self._waiting) >= WAITING:
                 return False
-            self._waiting.append(stored)
+            self._waiting.append(Handed(stored, owner))
             return True
-        self._send(stored)
+        self._send(Handed(stored, owner))
         self._client.flush()
         return True
 
-    async def offer_when_room(self, stored: Stored) -> None:
+    async def offer_when_room(self, stored: Stored, owner: Receiver) -> None:
         """Deliver a message that is a row as soon as the client has acknowledged enough others."""
         while self._waiting or not self._may_send():
             if self._room is None:
                 self._room = asyncio.Event()
             self._room.clear()
             await self._room.wait()
-        self._send(stored)
+        self._send(Handed(stored, owner))
         self._client.flush()
 
     def pump(self) -> None:
@@ -127,8 +153,8 @@ class Delivery:
         """The client has acknowledged a message."""
         client = self._client
         token = client.connection.settle(packet_id)
-        if isinstance(token, Stored) and client.durable is not None:
-            client.durable.acknowledged(token)
+        if isinstance(token, Handed):
+            token.owner.acknowledged(token.stored)
 
     def retained(self, message: Message, qos: int) -> None:
         """Deliver a retained message to a new subscription, marked as one [MQTT-3.3.1-8]."""
@@ -163,19 +189,18 @@ class Delivery:
         if self._room is not None:
             self._room.set()
 
-    def _send(self, item: Message | Stored, retain: bool = False) -> None:
+    def _send(self, item: Message | Handed, retain: bool = False) -> None:
         client = self._client
-        if isinstance(item, Stored):
-            message = item.message
-            if not self.receives(message) or self._expired(item):
-                if client.durable is not None:
-                    client.durable.acknowledged(item)
-                return
-            sent = client.connection.publish(
-                message.topic, message.payload, 1, False, self._remaining(item), item
-            )
-            if not sent and client.durable is not None:
-                client.durable.acknowledged(item)  # too large for the peer counts as sent [MQTT-3.1.2-25]
+        if isinstance(item, Handed):
+            stored, owner = item
+            message = stored.message
+            sent = 0
+            if self.receives(message) and not self._expired(stored):
+                sent = client.connection.publish(
+                    message.topic, message.payload, 1, False, self._remaining(stored), item
+                )
+            if not sent:  # too large for the peer counts as sent [MQTT-3.1.2-25]
+                owner.acknowledged(stored)
             return
         client.connection.publish(item.topic, item.payload, 1, retain, item.properties, item)
 
@@ -194,7 +219,9 @@ class Delivery:
         """The highest QoS of all matching subscriptions [MQTT-3.3.5-1], if Receive is allowed."""
         client = self._client
         parent = client.hub.profile.hash_matches_parent
-        mine = [s for filter, s in client.subscriptions.items() if matches(filter, topic, parent)]
+        mine = [
+            s for filter, s in client.subscriptions.items() if matches(parse_share(filter)[1], topic, parent)
+        ]
         reception = None
         if mine:
             if client.authorizer.allows("iot:Receive", "topic", topic):

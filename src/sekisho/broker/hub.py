@@ -12,12 +12,14 @@ import structlog
 from sekisho.broker.mailbox import Mailbox
 from sekisho.broker.retained import Retained
 from sekisho.broker.sessions import Sessions
+from sekisho.broker.shared import Groups, Member
 from sekisho.bus import Bus
 from sekisho.mqtt.connection import effective_keep_alive
 from sekisho.mqtt.message import Message
 from sekisho.mqtt.packets import Connect, Will
 from sekisho.mqtt.profile import Limits, Profile
 from sekisho.mqtt.reasons import Reason
+from sekisho.mqtt.topics import parse_share
 from sekisho.mqtt.tree import TopicTree
 from sekisho.services.identity import Identities, certificate_id_of
 from sekisho.services.refusals import Refusals
@@ -40,16 +42,6 @@ class Sink(Protocol):
     the publisher is told that it was taken."""
 
     def offer(self, message: Message) -> Awaitable[None] | None: ...
-
-
-class Subscriber(Sink, Protocol):
-    """A sink that belongs to one account and region."""
-
-    @property
-    def account(self) -> str: ...
-    @property
-    def region(self) -> str: ...
-    def __hash__(self) -> int: ...
 
 
 class Space:
@@ -93,6 +85,8 @@ class Hub:
         self.mailbox = Mailbox(store, clock)
         self.sessions = Sessions(self, store, session_expiry)
         self.retained = Retained(store, clock)
+        self.groups = Groups(self)
+        self.store = store
         self.engines: TopicTree[Sink] = TopicTree()
         self.counters: dict[str, int] = defaultdict(int)
         self.changes_seen = 0
@@ -170,12 +164,20 @@ class Hub:
         if not task.cancelled() and task.exception() is not None:
             log.error("task failed", exc_info=task.exception())
 
-    def subscribe(self, sink: Subscriber, filter: str) -> None:
+    def subscribe(self, sink: Member, filter: str, qos: int) -> None:
         """Have a filter's messages given to a client's delivery or session."""
-        self.space(sink.account, sink.region).subscribers.add(filter, sink, sink)
+        share, plain = parse_share(filter)
+        if share is not None:
+            self.groups.join(sink, filter, plain, qos)
+        else:
+            self.space(sink.account, sink.region).subscribers.add(filter, sink, sink)
 
-    def unsubscribe(self, sink: Subscriber, filter: str) -> None:
-        self.space(sink.account, sink.region).subscribers.remove(filter, sink)
+    def unsubscribe(self, sink: Member, filter: str) -> None:
+        share, plain = parse_share(filter)
+        if share is not None:
+            self.groups.leave(sink, filter, plain)
+        else:
+            self.space(sink.account, sink.region).subscribers.remove(filter, sink)
 
     def watch(self, task: asyncio.Task[Any]) -> None:
         """Keep a task that runs beside everything else, and say when it fails."""
@@ -205,7 +207,7 @@ class Hub:
             self.sessions.left(client.durable, client)
         else:
             for filter in client.subscriptions:
-                space.subscribers.remove(filter, client.delivery)
+                self.unsubscribe(client.delivery, filter)
         if space.clients.get(client.client_id) is client:
             del space.clients[client.client_id]
         mine = self._by_certificate[client.certificate_id]

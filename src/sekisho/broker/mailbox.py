@@ -50,6 +50,7 @@ class Receiver(Protocol):
     key: str
 
     def stored(self, stored: Stored) -> None: ...
+    def acknowledged(self, stored: Stored) -> None: ...
 
 
 class Batch:

@@ -11,12 +11,13 @@ import orjson
 from sekisho.broker.mailbox import Stored
 from sekisho.mqtt.message import Message
 from sekisho.mqtt.packets import Subscription
-from sekisho.mqtt.topics import matches
+from sekisho.mqtt.topics import matches, parse_share
 from sekisho.store import sessions as rows
 from sekisho.store.statement import Statement
 
 if TYPE_CHECKING:
     from sekisho.broker.client import Client
+    from sekisho.broker.delivery import Delivery
     from sekisho.broker.hub import Hub
 
 PAGE = 100
@@ -85,7 +86,7 @@ class Session:
         client = self._open
         if client is None or self._behind or stored.id <= self._before:
             return
-        if client.delivery.offer_stored(stored):
+        if client.delivery.offer_stored(stored, self):
             self._handed = stored.id
         else:
             self._behind = True
@@ -108,8 +109,20 @@ class Session:
             rate = self.hub.limits.replay_per_second if self.hub.enforce_limits else 0
             self._catching_up = asyncio.ensure_future(self._replay(client, self._before, rate))
             self.hub.watch(self._catching_up)
+        for key in self.shares():
+            self.hub.groups.here(self, key)
+
+    @property
+    def delivery(self) -> Delivery | None:
+        """Where the session's messages go while its client is here."""
+        return self._open.delivery if self._open is not None else None
+
+    def shares(self) -> list[str]:
+        return [filter for filter in self.subscriptions if parse_share(filter)[0] is not None]
 
     def detach(self) -> None:
+        for key in self.shares():
+            self.hub.groups.gone(self, key)
         self.client = self._open = None
         self._behind = False
         if self._catching_up is not None:
@@ -130,7 +143,7 @@ class Session:
                 self._behind = False
                 return
             for stored in page:
-                await client.delivery.offer_when_room(stored)
+                await client.delivery.offer_when_room(stored, self)
                 self._handed = stored.id
 
     async def _replay(self, client: Client, until: int, rate: int) -> None:
@@ -139,7 +152,7 @@ class Session:
         while self._open is client:
             page = await self.hub.mailbox.read(self, after=after, until=until, limit=PAGE)
             for stored in page:
-                await client.delivery.offer_when_room(stored)
+                await client.delivery.offer_when_room(stored, self)
                 after = stored.id
                 if rate:
                     await asyncio.sleep(1 / rate)

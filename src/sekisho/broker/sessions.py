@@ -42,8 +42,8 @@ class Sessions:
                     session = Session.of_row(self._hub, row)
                     session.ends = session.ends or now + session.expiry
                     self._all[account, region, session.key] = session
-                    for filter in session.subscriptions:
-                        self._hub.subscribe(session, filter)
+                    for filter, subscription in session.subscriptions.items():
+                        self._hub.subscribe(session, filter, subscription.qos)
                 if len(page) < PAGE:
                     break
                 after = page[-1]["client_id"]

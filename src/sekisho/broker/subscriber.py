@@ -86,7 +86,7 @@ class Subscriber:
         qos = min(wanted.qos, client.hub.profile.maximum_qos)
         client.subscriptions[filter] = wanted._replace(qos=qos)
         self._forget_decisions()
-        client.hub.subscribe(client.sink, filter)
+        client.hub.subscribe(client.sink, filter, qos)
         return qos
 
     async def _retained(
