@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import uuid
 from collections import deque
@@ -36,7 +37,7 @@ from sekisho.mqtt.packets import (
 from sekisho.mqtt.reasons import Reason
 
 if TYPE_CHECKING:
-    from sekisho.broker.hub import Hub
+    from sekisho.broker.hub import Hub, Space
     from sekisho.broker.listener import Peer
     from sekisho.broker.shared import Member
     from sekisho.broker.transport import TlsTransport
@@ -59,6 +60,7 @@ class Client:
         self.client_id = ""
         self.account = ""
         self.region = ""
+        self.space: Space | None = None
         self.certificate_id = ""
         self.session = str(uuid.uuid4())
         self.subscriptions: dict[str, Subscription] = {}
@@ -102,9 +104,11 @@ class Client:
             if pending is not None:
                 self._backlog.extend(packets[index + 1 :])
                 self._await(pending)
-                return
+                break
             if self.connection.state is State.CLOSED:
                 return
+        if self.connection.pending:
+            self.flush()
 
     def _await(self, pending: Awaitable[None]) -> None:
         self._busy = True
@@ -207,6 +211,7 @@ class Client:
             return
         identity = self.authorizer.identity
         self.account, self.region = identity.account, identity.region
+        self.space = hub.space(identity.account, identity.region)
         self.certificate_id = identity.certificate_id
         self._will = packet.will
         self._version = hub.join(self)
@@ -277,19 +282,24 @@ class Client:
             hub.request(message)
             pending = None
         else:
-            pending = hub.publish(message)
+            pending = hub.publish(message, self.space)
             if packet.retain:
                 pending = both(pending, hub.retained.keep(message))
         if not packet.qos:
             return pending
-        if pending is not None:
-            return self._acknowledge_after(pending, packet.packet_id)
-        self.connection.acknowledge(packet.packet_id)
-        self.transport.write(self.connection.data_to_send())
-        return None
+        if pending is None:
+            self.connection.acknowledge(packet.packet_id)
+            return None
+        # What follows need not wait: several publishes share one commit, and acknowledgements may be late.
+        taken = asyncio.ensure_future(pending)
+        taken.add_done_callback(lambda done: self._acknowledge(done, packet.packet_id))
+        return taken if self.connection.inbound_full else None
 
-    async def _acknowledge_after(self, pending: Awaitable[None], packet_id: int) -> None:
-        await pending
+    def _acknowledge(self, taken: asyncio.Future[None], packet_id: int) -> None:
+        """A message is on the disk, or could not be put there: then it must not be acknowledged."""
+        if taken.cancelled() or taken.exception() is not None:
+            self.end(Reason.UNSPECIFIED_ERROR, "the message could not be stored", "SERVER_ERROR")
+            return
         self.connection.acknowledge(packet_id)
         self.flush()
 

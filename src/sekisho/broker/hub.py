@@ -89,6 +89,7 @@ class Hub:
         self.store = store
         self.engines: TopicTree[Sink] = TopicTree()
         self.counters: dict[str, int] = defaultdict(int)
+        self.published = 0
         self.changes_seen = 0
         """How often the registry has changed; a judgement that spans one is made again."""
         self.tasks: set[asyncio.Task[Any]] = set()
@@ -104,16 +105,21 @@ class Hub:
             space = self._spaces[account, region] = Space(self.profile)
         return space
 
-    def publish(self, message: Message) -> Awaitable[None] | None:
-        """Give a message to every sink that its topic reaches, here and on other nodes."""
-        self.counters["published"] += 1
-        waiting = self.deliver(message)
+    def publish(self, message: Message, space: Space | None = None) -> Awaitable[None] | None:
+        """Give a message to every sink that its topic reaches, here and on other nodes; ``space`` is the
+        message's own, for who has it at hand."""
+        self.published += 1
+        waiting = None
+        for sink in (space or self.space(message.account, message.region)).subscribers.match(message.topic):
+            result = sink.offer(message)
+            if result is not None:
+                waiting = both(waiting, result)
         if self.bus.remote:
             waiting = both(waiting, self.bus.publish(message.account, message.region, message.topic, message))
         return waiting
 
     def deliver(self, message: Message) -> Awaitable[None] | None:
-        """Give a message to this node's sinks."""
+        """Give another node's message to this node's sinks."""
         waiting = None
         for sink in self.space(message.account, message.region).subscribers.match(message.topic):
             result = sink.offer(message)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import orjson
@@ -81,7 +81,7 @@ class Mailbox:
         rows = await self._store.fetch(*sessions.last_message())
         self.last_id = int(rows[0]["last"])
 
-    def put(self, message: Message, receiver: Receiver) -> Awaitable[None]:
+    def put(self, message: Message, receiver: Receiver) -> asyncio.Future[None]:
         """Have a message wait for a receiver. Await the answer before the publisher is told: then it is a row
         on the disk, and ``receiver.stored`` has been called."""
         batch = self._batch
