@@ -20,14 +20,19 @@ import structlog
 
 from sekisho import __version__
 from sekisho.aws.catalog import Catalog
+from sekisho.aws.request import Request
 from sekisho.aws.service import Service
 from sekisho.broker.client import Client
 from sekisho.broker.deadlines import Deadlines
 from sekisho.broker.hub import Hub
+from sekisho.broker.limited import LimitedClient
 from sekisho.broker.listener import Listener, Peer, bind
+from sekisho.broker.registry import Registry
 from sekisho.broker.reserved import FleetProvisioning
 from sekisho.broker.tls import server_context
 from sekisho.broker.transport import Flusher, TlsTransport
+from sekisho.broker.upgrade import HttpRequest
+from sekisho.broker.websocket import WebSocket
 from sekisho.bus import LocalBus
 from sekisho.clock import Clock
 from sekisho.config import Config
@@ -35,8 +40,10 @@ from sekisho.keyring import Keyring, open_keyring, write_private
 from sekisho.logic.certificates import make_ca, make_server_certificate
 from sekisho.mqtt.profile import STRICT, Limits
 from sekisho.services import (
+    broker_view,
     caller_identity,
     certificates,
+    connections,
     endpoints,
     fleet_provisioning,
     messages,
@@ -52,7 +59,7 @@ from sekisho.services import (
 )
 from sekisho.services.access import AccessKeys, create_root_key
 from sekisho.services.api import Api
-from sekisho.services.call import Deps
+from sekisho.services.call import Deps, Principal
 from sekisho.services.civil_time import read_clock
 from sekisho.services.identity import Identities
 from sekisho.services.refusals import Refusals
@@ -63,6 +70,7 @@ from sekisho.tasks import Tasks
 from sekisho.web.app import build_app
 from sekisho.web.endpoint import AwsEndpoint
 from sekisho.web.http import HttpServer
+from sekisho.web.publish import DevicePublish
 from sekisho.workers import Workers
 
 log = structlog.get_logger("sekisho")
@@ -80,11 +88,11 @@ MODULES: dict[str, Sequence[ModuleType]] = {
         thing_types,
         things,
     ),
-    "iot-data": (messages,),
+    "iot-data": (messages, connections),
     "iot-jobs-data": (),
     "sts": (caller_identity,),
     "iotidentity": (fleet_provisioning,),
-    "sekisho": (node,),
+    "sekisho": (node, broker_view),
 }
 """Service → the files of its operations. What the node serves is exactly these services."""
 
@@ -161,7 +169,8 @@ class Node:
         )
         await bus.subscribe("*", "*", "#", hub.deliver)
         services = load_services()
-        deps = Deps(config, store, clock, keyring, workers, hub.publish, refusals)
+        registry = Registry(hub)
+        deps = Deps(config, store, clock, keyring, workers, registry.publish, refusals, connections=registry)
         api = Api(deps, services, MODULES)
         FleetProvisioning(hub, api)
         keys = AccessKeys(store, keyring)
@@ -183,14 +192,18 @@ class Node:
         self._run(feed.run(changed), "feed")
         self._run(hub.mailbox.run(), "mailbox")
         self._run(hub.sessions.run(), "sessions")
+        self._run(hub.journal.run(), "connections")
+        self._run(hub.resend(), "resends")
         self._run(refusals.run(), "refusals")
         self._run(tasks.run(), "tasks")
         self._run(self._watch(deadlines), "deadlines")
 
         catalog = Catalog(service for name, service in services.items() if name != DEVICE_PLANE)
-        http = HttpServer(build_app(AwsEndpoint(api, catalog, keys, clock, [config["region"]])), clock.tick)
+        endpoint = AwsEndpoint(api, catalog, keys, clock, [config["region"]])
+        app = build_app(DevicePublish(endpoint, api, catalog, hub), registry.counters)
+        http = HttpServer(app, clock.tick)
         undo.push_async_callback(http.close)
-        self._listen(keyring, hub, http, deadlines, mqtt, https)
+        self._listen(keyring, hub, http, endpoint, deadlines, mqtt, https)
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: http.protocol({"peer": None}), sock=plain)
         undo.callback(server.close)
@@ -223,13 +236,28 @@ class Node:
         return Limits(**{name: value for name, value in given.items() if name in LIMIT_NAMES})
 
     def _listen(
-        self, keyring: Keyring, hub: Hub, http: HttpServer, deadlines: Deadlines, *socks: socket.socket
+        self,
+        keyring: Keyring,
+        hub: Hub,
+        http: HttpServer,
+        endpoint: AwsEndpoint,
+        deadlines: Deadlines,
+        *socks: socket.socket,
     ) -> None:
-        """MQTT on the first socket; MQTT and HTTP on the second."""
+        """MQTT on the first socket; MQTT, HTTP and WebSockets on the second."""
         config, clock = self.config, self.clock
         loop = asyncio.get_running_loop()
         context = self._tls_context(keyring)
         flusher = Flusher(loop)
+        client = LimitedClient if hub.enforce_limits else Client
+        life = config["mqtt.limits.websocket_seconds"]
+
+        def authenticate(request: HttpRequest) -> Awaitable[Principal]:
+            return endpoint.authenticate_socket(Request(*request))
+
+        def websocket(peer: Peer) -> WebSocket:
+            return WebSocket(hub, peer, flusher, authenticate, lambda who: client(hub, who), life)
+
         for sock, with_http in zip(socks, (False, True), strict=True):
             listener = Listener(
                 loop,
@@ -238,8 +266,9 @@ class Node:
                 flusher=flusher,
                 deadlines=deadlines,
                 tick=clock.tick,
-                mqtt=lambda peer: Client(hub, peer),
+                mqtt=lambda peer: client(hub, peer),
                 http=(lambda peer: http.protocol({"peer": peer})) if with_http else None,
+                websocket=websocket,
                 handshake_timeout=config["mqtt.limits.connect_timeout"],
                 most=config["mqtt.limits.connections"],
             )

@@ -38,6 +38,13 @@ SETTINGS: dict[str, Setting] = {
     "mqtt.session_expiry": Setting(3600, "seconds that a persistent session outlives its connection"),
     "mqtt.enforce_limits": Setting("true", "false lifts the limits of rate, for benchmarks"),
     "mqtt.limits.replay_per_second": Setting(10, "stored messages a second to a client that came back"),
+    "mqtt.limits.publishes_per_second": Setting(100, "messages a second from a client; 0: no limit"),
+    "mqtt.limits.publishes_out_per_second": Setting(100, "messages a second to a client; 0: no limit"),
+    "mqtt.limits.bytes_per_second": Setting(524288, "bytes a second from a client; 0: no limit"),
+    "mqtt.limits.connects_per_second": Setting(1, "CONNECTs a second of a client id; 0: no limit"),
+    "mqtt.limits.resend_seconds": Setting(
+        30, "seconds until an unacknowledged QoS 1 message is sent again; 0: never"
+    ),
     "mqtt.limits.payload": Setting(131072, "bytes of one message"),
     "mqtt.limits.client_id": Setting(128, "bytes of a client id"),
     "mqtt.limits.topic_bytes": Setting(256, "bytes of a topic"),
@@ -50,7 +57,9 @@ SETTINGS: dict[str, Setting] = {
     "mqtt.limits.keep_alive_max": Setting(1200, "seconds"),
     "mqtt.limits.connect_timeout": Setting(10.0, "seconds for the TLS handshake, and then for CONNECT"),
     "mqtt.limits.outbound_bytes": Setting(4194304, "bytes waiting for one slow reader before it is dropped"),
+    "mqtt.limits.websocket_seconds": Setting(86400, "seconds that a connection over WebSocket may last"),
     "mqtt.limits.connections": Setting(15000, "connections of this node"),
+    "connections.keep": Setting(1000000, "ended connections kept, for 31 days at most"),
     "explain.keep": Setting(10000, "refusals kept for explain"),
     "audit.keep": Setting(1000000, "audit lines kept"),
     "log.level": Setting("warning", "debug, info, warning or error"),

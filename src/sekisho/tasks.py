@@ -13,11 +13,15 @@ from sekisho.services.api import Api
 from sekisho.services.call import Caller, Deps, service_principal
 from sekisho.services.fleet_provisioning import TOKEN
 from sekisho.store import tables
+from sekisho.store.connections import trim_many_connections, trim_old_connections
 from sekisho.store.statement import StoreError
 
 log = structlog.get_logger("sekisho.tasks")
 
 LEASE = 30.0
+CONNECTIONS_KEPT = 31 * 86400.0
+"""Seconds after its end that a connection's row stays."""
+
 CHANGES_KEPT = 1_000_000
 """Rows of the change feed; a node further behind loads everything anew when it starts."""
 
@@ -123,6 +127,8 @@ class Tasks:
             [
                 tables.trim_table("audit", config["audit.keep"]),
                 tables.trim_table("refusal", config["explain.keep"]),
+                trim_old_connections(deps.clock.now() - CONNECTIONS_KEPT),
+                trim_many_connections(config["connections.keep"]),
                 tables.trim_changes(keep_after_seq=newest[0]["seq"] - CHANGES_KEPT),
             ]
         )

@@ -15,6 +15,7 @@ import pytest
 
 import servers
 from sekisho.store import tables
+from sekisho.store.migrations import latest
 from sekisho.store.statement import Locked, NewerDatabase, Statement, StoreError, Unavailable
 from sekisho.store.store import open_store
 
@@ -93,7 +94,7 @@ def test_a_newer_database_is_refused_and_left_alone(database_url: str) -> None:
         await store.commit([newer])
         await store.close()
         for _ in range(2):
-            with pytest.raises(NewerDatabase, match=r"99.*\b1\b"):
+            with pytest.raises(NewerDatabase, match=rf"99.*\b{latest()}\b"):
                 await open_store(database_url)
 
     run(body())
@@ -108,7 +109,7 @@ def test_nodes_may_start_at_once_and_again(database_url: str) -> None:
             await store.close()
         store = await open_store(database_url)
         assert len(await store.fetch("SELECT id FROM resource")) == many
-        assert await store.fetch("SELECT value FROM meta WHERE name = 'schema'") == [{"value": "1"}]
+        assert await store.fetch("SELECT value FROM meta WHERE name = 'schema'") == [{"value": str(latest())}]
         await store.close()
 
     run(body())

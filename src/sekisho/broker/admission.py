@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sekisho.broker import presence
 from sekisho.broker.authorizer import Authorizer, variables_of
+from sekisho.broker.identification import Unidentified, certificate_id, identify
 from sekisho.logic.arns import arn
-from sekisho.logic.lifecycle import may_connect
 from sekisho.logic.variables import certificate_attributes
 from sekisho.mqtt.packets import Connect
 from sekisho.mqtt.reasons import Reason
 from sekisho.services.identity import Identity, parse_der
-from sekisho.store.statement import StoreError
 
 if TYPE_CHECKING:
     from sekisho.broker.hub import Hub
     from sekisho.broker.listener import Peer
-
-FAIL_CLOSED = 1.0
-"""Seconds within which the registry must have answered, else the connection is refused."""
 
 SILENT = (
     "the connection was closed without CONNACK (3.1.1), or with a CONNACK or DISCONNECT of that reason (5)"
@@ -54,11 +48,6 @@ class Admission:
         self._identity: Identity | None = None
         self._will: tuple[str, bool] | None = None
 
-    @property
-    def certificate_id(self) -> str:
-        der = self._peer.certificate_der
-        return hashlib.sha256(der).hexdigest() if der is not None else ""
-
     async def admit(self, packet: Connect) -> Authorizer:
         """Judge a CONNECT, in the documented order: certificate, registration, state, then policy."""
         attributes = [
@@ -87,6 +76,12 @@ class Admission:
         except Refused:
             self._announce_failure(authorizer.identity)
             raise
+        # Not sooner: who may not connect as this client must not be able to keep it from connecting.
+        connects = self._hub.connects
+        if connects is not None and not connects.take(self.client_id, self._hub.clock.tick()):
+            most = self._hub.limits.connects_per_second
+            words = f"more than {most} CONNECT a second of client id {self.client_id}"
+            raise self._refused("THROTTLED", words, Reason.QUOTA_EXCEEDED, "THROTTLED")
         return authorizer
 
     def check_connect(self, authorizer: Authorizer) -> None:
@@ -94,42 +89,19 @@ class Admission:
         self._require(authorizer, "iot:Connect", "client", self.client_id, self._context)
 
     async def authorize(self) -> Authorizer:
-        """What the registry says now; Refused when the certificate may not be used (any more)."""
-        hub = self._hub
-        der = self._peer.certificate_der
-        if der is None:
-            raise self._refused("NOT_AUTHENTICATED", "no client certificate was presented")
-        certificate_id = self.certificate_id
-        if not self._attributes:
-            certificate = parse_der(der)
+        """What the registry says now; Refused when who is there may not come in (any more)."""
+        hub, peer = self._hub, self._peer
+        try:
+            identity = await identify(hub, peer, self.client_id)
+        except Unidentified as error:
+            self._identity = error.identity or self._identity
+            raise self._refused(error.reason, error.words, error.code, error.disconnect_reason) from None
+        self._identity = identity
+        if peer.principal is None and peer.certificate_der is not None and not self._attributes:
+            certificate = parse_der(peer.certificate_der)
             if certificate is not None:
                 self._attributes = certificate_attributes(certificate)
-        account, region = hub.place
-        try:
-            async with asyncio.timeout(FAIL_CLOSED):
-                identity = await hub.identities.load(account, region, certificate_id, self.client_id)
-        except (StoreError, TimeoutError):
-            raise self._refused(
-                "INTERNAL_SERVER_ERROR",
-                "the registry did not answer in time, so the connection was refused",
-                Reason.SERVER_UNAVAILABLE,
-                "SERVER_ERROR",
-            ) from None
-        if identity is None:
-            raise self._refused(
-                "DEVICE_CERTIFICATE_NOT_REGISTERED",
-                f"certificate {certificate_id} is not registered in account {account}, region {region}",
-            )
-        self._identity = identity
-        why_not = may_connect(identity.status)
-        if why_not is not None:
-            raise self._refused(why_not, f"certificate {certificate_id} is {identity.status}")
-        now = hub.clock.now()
-        if not identity.not_before <= now <= identity.not_after:
-            raise self._refused(
-                "NOT_AUTHENTICATED", f"certificate {certificate_id} is not valid at this time"
-            )
-        variables = variables_of(identity, self._attributes, self.client_id, self._peer.address, hub.domain)
+        variables = variables_of(identity, self._attributes, self.client_id, peer.address, hub.domain)
         return Authorizer(identity, variables)
 
     def _require(
@@ -148,39 +120,32 @@ class Admission:
                 self.client_id,
                 self._hub.clock.now(),
                 self.session,
-                identity.certificate_id,
+                identity.principal_id,
                 self._peer.address,
                 thing.name if thing is not None and thing.exclusive else None,
             )
             self._hub.announce(identity.account, identity.region, *event)
 
-    def _refused(
-        self,
-        reason: str,
-        words: str,
-        code: int = Reason.NOT_AUTHORIZED,
-        disconnect_reason: str = "AUTH_ERROR",
-    ) -> Refused:
+    def _refused(self, reason: str, words: str, code: int, disconnect_reason: str) -> Refused:
         self.record(action="iot:Connect", resource=self.client_id, reason=f"{reason}: {words}", effect=SILENT)
         return Refused(code, words, disconnect_reason)
 
     def record(self, **refusal: Any) -> None:
         """Keep a refusal of this connection for explain."""
         identity = self._identity
-        account, region = self._hub.place
-        self._hub.refusals.record(
-            account,
-            region,
-            {
-                "at": self._hub.clock.now(),
-                "clientId": self.client_id,
-                "certificateId": self.certificate_id,
-                "thingName": identity.thing.name if identity is not None and identity.thing else "",
-                "sourceIp": self._peer.address,
-                "decision": "REFUSED",
-                **refusal,
-            },
-        )
+        thing = identity.thing.name if identity is not None and identity.thing else ""
+        record_refusal(self._hub, self._peer, clientId=self.client_id, thingName=thing, **refusal)
+
+
+def record_refusal(hub: Hub, peer: Peer, **refusal: Any) -> None:
+    """Keep for explain that who is there was refused something."""
+    account, region = hub.place
+    who = {"certificateId": certificate_id(peer)}
+    if peer.principal is not None:
+        account = peer.principal.account
+        who = {"principal": peer.principal.arn}
+    origin = {"at": hub.clock.now(), "sourceIp": peer.address, "decision": "REFUSED"}
+    hub.refusals.record(account, region, {**origin, **who, **refusal})
 
 
 VERBS = {

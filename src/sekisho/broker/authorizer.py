@@ -10,6 +10,9 @@ from sekisho.logic.policy import Bound
 from sekisho.logic.variables import connection_variables
 from sekisho.services.identity import Identity
 
+OF_CONNECTIONS = ("iot:ClientId", "iot:Connection.")
+"""How the variables begin that only a connection has."""
+
 
 class Authorizer:
     """The compiled policies of a connection, bound to its variables; made anew when any of them changes."""
@@ -53,6 +56,15 @@ class Authorizer:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ", ".join(value)
+
+
+def request_variables(
+    identity: Identity, attributes: Mapping[str, Any], address: str, domain: str
+) -> dict[str, Any]:
+    """The policy variables of an HTTPS request: without a connection there is no client id and no thing (AWS
+    IoT Developer Guide, Thing policy variables)."""
+    variables = variables_of(identity, attributes, "", address, domain)
+    return {name: value for name, value in variables.items() if not name.startswith(OF_CONNECTIONS)}
 
 
 def variables_of(

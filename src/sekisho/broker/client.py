@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -16,11 +16,13 @@ from sekisho.broker.admission import Admission, Refused
 from sekisho.broker.authorizer import Authorizer
 from sekisho.broker.delivery import KEPT_DECISIONS, Delivery
 from sekisho.broker.hub import both
+from sekisho.broker.registry import Entry, closed, opened
 from sekisho.broker.session import Session
 from sekisho.broker.subscriber import Subscriber
 from sekisho.mqtt.connection import Connection, State
-from sekisho.mqtt.message import Message
+from sekisho.mqtt.message import Message, in_range
 from sekisho.mqtt.packets import (
+    NO_PROPERTIES,
     Connect,
     Disconnect,
     Packet,
@@ -62,6 +64,8 @@ class Client:
         self.region = ""
         self.space: Space | None = None
         self.certificate_id = ""
+        self.principal_id = ""
+        """The certificate's id, or an IAM principal's user id."""
         self.session = str(uuid.uuid4())
         self.subscriptions: dict[str, Subscription] = {}
         self.durable: Session | None = None
@@ -71,6 +75,8 @@ class Client:
         self.delivery = Delivery(self)
         self.subscriber = Subscriber(self)
         self.disconnect_reason = ""
+        self._handlers: Mapping[type, Handler] = HANDLERS
+        self.entry: Entry | None = None
         self._version = 0
         self.joined = False
         self._by_client = False
@@ -100,7 +106,7 @@ class Client:
             self._backlog.extend(packets)
             return
         for index, packet in enumerate(packets):
-            pending = HANDLERS[type(packet)](self, packet)
+            pending = self._handlers[type(packet)](self, packet)
             if pending is not None:
                 self._backlog.extend(packets[index + 1 :])
                 self._await(pending)
@@ -120,7 +126,7 @@ class Client:
             await pending
             while self._backlog and self.connection.state is not State.CLOSED:
                 packet = self._backlog.popleft()
-                more = HANDLERS[type(packet)](self, packet)
+                more = self._handlers[type(packet)](self, packet)
                 if more is not None:
                     await more
         except Exception:
@@ -128,8 +134,7 @@ class Client:
             raise
         finally:
             self._busy = False
-            if not self._stalled:
-                self.transport.resume_reading()
+            self._resume_reading()
 
     def pause_writing(self) -> None:
         """The client reads slower than it is written to: what it sends itself waits, too."""
@@ -140,7 +145,10 @@ class Client:
         self._stalled = False
         self.delivery.pump()
         self.flush()
-        if not self._busy:
+        self._resume_reading()
+
+    def _resume_reading(self) -> None:
+        if not (self._busy or self._stalled):
             self.transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -152,6 +160,7 @@ class Client:
         reason = self.disconnect_reason or "CONNECTION_LOST"
         hub = self.hub
         hub.leave(self)
+        closed(self, reason)
         will = self._will
         if will is not None and self._allows_publish(will.topic):
             hub.announce_will(self, will)
@@ -163,7 +172,7 @@ class Client:
                     self.client_id,
                     hub.clock.now(),
                     self.session,
-                    self.certificate_id,
+                    self.principal_id,
                     reason,
                     self._by_client,
                     self._version,
@@ -184,6 +193,9 @@ class Client:
         self.connection.disconnect(reason, words)
         self.flush()
         self.transport.close()
+
+    def forget_will(self) -> None:
+        self._will = None
 
     def flush(self) -> None:
         data = self.connection.data_to_send()
@@ -213,6 +225,7 @@ class Client:
         self.account, self.region = identity.account, identity.region
         self.space = hub.space(identity.account, identity.region)
         self.certificate_id = identity.certificate_id
+        self.principal_id = identity.principal_id
         self._will = packet.will
         self._version = hub.join(self)
         self.joined = True
@@ -223,7 +236,9 @@ class Client:
             return
         keep_alive, properties = hub.connack(packet, self.client_id)
         self.connection.accept(present, keep_alive, properties)
+        self.entry = opened(self, packet)
         self.flush()
+        self.delivery.opened()
         if self.durable is not None:
             self.durable.begin(self, present)
         if presence.has_events(self.client_id):
@@ -234,7 +249,7 @@ class Client:
                     self.client_id,
                     hub.clock.now(),
                     self.session,
-                    self.certificate_id,
+                    self.principal_id,
                     self.peer.address,
                     self._version,
                     self._thing_name(),
@@ -272,9 +287,9 @@ class Client:
             packet.payload,
             packet.qos,
             packet.retain,
-            packet.properties,
+            in_range(packet.properties) if packet.properties else NO_PROPERTIES,
             self.client_id,
-            self.certificate_id,
+            self.principal_id,
             self.peer.address,
             hub.clock.now(),
         )
@@ -421,7 +436,7 @@ class Client:
         self.admission.record(**refusal)
 
 
-Handler = Callable[[Client, Any], Awaitable[None] | Coroutine[Any, Any, None] | None]
+Handler = Callable[[Any, Any], Awaitable[None] | Coroutine[Any, Any, None] | None]
 
 HANDLERS: dict[type, Handler] = {
     Connect: Client._on_connect,

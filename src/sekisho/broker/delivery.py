@@ -7,7 +7,11 @@ from collections import deque
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, NamedTuple
 
-from sekisho.broker.mailbox import NEVER, Receiver, Stored
+from sekisho.broker.aliases import Aliases
+from sekisho.broker.mailbox import Receiver, Stored
+from sekisho.broker.resends import Resends
+from sekisho.mqtt.connection import State
+from sekisho.mqtt.encoding import encode_publish
 from sekisho.mqtt.message import Message
 from sekisho.mqtt.packets import Properties
 from sekisho.mqtt.topics import matches, parse_share
@@ -37,17 +41,36 @@ class Handed(NamedTuple):
     owner: Receiver
 
 
+class Retain(NamedTuple):
+    """A message that the client is to see with the RETAIN flag."""
+
+    message: Message
+
+
 class Delivery:
     """What a client is sent, and what waits to be sent to it."""
 
-    __slots__ = ("_client", "_last", "_receptions", "_room", "_waiting")
+    __slots__ = (
+        "_aliases",
+        "_client",
+        "_last",
+        "_receptions",
+        "_resends",
+        "_room",
+        "_waiting",
+        "delivered",
+    )
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._last: Message | None = None
         self._receptions: dict[str, Reception | None] = {}
-        self._waiting: deque[Message | Handed] = deque()
+        self._waiting: deque[Message | Retain | Handed] = deque()
         self._room: asyncio.Event | None = None
+        self._aliases: Aliases | None = None
+        self._resends: Resends | None = None
+        self.delivered = 0
+        """Messages written to this connection."""
 
     @property
     def account(self) -> str:
@@ -56,6 +79,11 @@ class Delivery:
     @property
     def region(self) -> str:
         return self._client.region
+
+    def opened(self) -> None:
+        """The client has its CONNACK."""
+        maximum = self._client.connection.peer_alias_maximum
+        self._aliases = Aliases(maximum) if maximum else None
 
     def offer(self, message: Message) -> Awaitable[None] | None:
         """Deliver a message that one of the subscriptions matches; once, however many of them do."""
@@ -72,46 +100,53 @@ class Delivery:
             return None
         retain = message.retain and reception.retain_as_published
         if message.qos and reception.qos:
-            if not self._waiting and self._may_send():
-                self._send(message, retain)
-                client.flush()
-            elif len(self._waiting) < WAITING:
-                self._waiting.append(message)
-            else:
-                client.hub.counters["dropped"] += 1
+            self._offer_acknowledged(Retain(message) if retain else message)
             return None
         transport = client.transport
         if transport.get_write_buffer_size() > transport.high_water:
             client.hub.counters["dropped"] += 1
             return None
-        raw = message.wire(client.connection.version, retain)
+        if self._aliases is None:
+            raw = message.wire(client.connection.version, retain)
+        else:
+            raw = self._aliased(message, retain, message.properties)
         # What is larger than the peer takes counts as sent [MQTT-3.1.2-25].
         if len(raw) <= client.connection.peer_maximum_packet_size:
             transport.write(raw)
+            self.delivered += 1
         return None
 
     def receives(self, message: Message) -> bool:
         """Whether the client may and wants to have a message that its subscriptions match."""
+        return self._reception(message) is not None
+
+    def _reception(self, message: Message) -> Reception | None:
+        """What a message is to the client; None when it may not or does not want to have it."""
         try:
             reception = self._receptions[message.topic]
         except KeyError:
             reception = self._decide(message.topic)
-        client = self._client
-        return reception is not None and not (reception.no_local and message.client_id == client.client_id)
+        if reception is not None and reception.no_local and message.client_id == self._client.client_id:
+            return None
+        return reception
 
     def offer_shared(self, message: Message, qos: int) -> None:
         """Deliver a message that a shared subscription gave to this client."""
-        client = self._client
         if message.qos and qos:
-            if not self._waiting and self._may_send():
-                self._send(message)
-                client.flush()
-            elif len(self._waiting) < WAITING:
-                self._waiting.append(message)
+            self._offer_acknowledged(message)
         else:
-            raw = message.wire(client.connection.version)
-            if len(raw) <= client.connection.peer_maximum_packet_size:
-                client.transport.write(raw)
+            self._write(message, False, message.properties)
+
+    def _offer_acknowledged(self, item: Message | Retain) -> None:
+        """Deliver with QoS 1 what is in memory only: now, when there is room, or not at all."""
+        client = self._client
+        if not self._waiting and self._may_send():
+            self._send(item)
+            client.flush()
+        elif len(self._waiting) < WAITING:
+            self._waiting.append(item)
+        else:
+            client.hub.counters["dropped"] += 1
 
     @property
     def has_room(self) -> bool:
@@ -162,16 +197,46 @@ class Delivery:
         if not client.authorizer.allows("iot:Receive", "topic", message.topic):
             words = f"not authorized to receive from {message.topic}"
             client.record_denial("iot:Receive", "topic", message.topic, words, "it was not delivered")
-        elif message.qos and qos and client.connection.can_send:
-            client.connection.publish(message.topic, message.payload, 1, True, message.properties, message)
-            client.flush()
+        elif message.qos and qos:
+            self._offer_acknowledged(Retain(message))
         else:
-            client.transport.write(message.wire(client.connection.version, True))
+            properties = self._remaining(message)
+            if properties is not None:
+                self._write(message, True, properties)
+
+    def resend(self, now: float) -> None:
+        """Send again what the client has not acknowledged for long, and give up what it never does. MQTT 5
+        has no such thing on one connection [MQTT-4.4.0-1]; AWS does it there, too."""
+        client = self._client
+        connection = client.connection
+        after = client.hub.limits.resend_seconds
+        if not connection.inflight or not after or client.transport.get_write_buffer_size():
+            self._resends = None  # nothing, or not even taken by the network
+            return
+        if self._resends is None:
+            self._resends = Resends(after)
+        due = self._resends.look(connection.inflight, now)
+        for packet_id in due.again:
+            message, retain = self._flagged(connection.inflight[packet_id])
+            properties = self._remaining(message)
+            if properties is not None:
+                connection.publish_again(packet_id, message.topic, message.payload, 1, retain, properties)
+        for packet_id in due.given_up:
+            client.hub.counters["dropped"] += 1
+            self.settle(packet_id)
+        if due.given_up:
+            self.pump()
+        client.flush()
 
     def _may_send(self) -> bool:
+        """Whether a message of QoS 1 would leave now. What a closing connection is given does not."""
         client = self._client
-        transport = client.transport
-        return client.connection.can_send and transport.get_write_buffer_size() <= transport.high_water
+        connection, transport = client.connection, client.transport
+        return (
+            connection.can_send
+            and connection.state is State.OPEN
+            and transport.get_write_buffer_size() <= transport.high_water
+        )
 
     def answer(self, message: Message) -> None:
         """Deliver an engine's answer to this connection alone, if it has subscribed to its topic."""
@@ -189,31 +254,74 @@ class Delivery:
         if self._room is not None:
             self._room.set()
 
-    def _send(self, item: Message | Handed, retain: bool = False) -> None:
+    def _send(self, item: Message | Retain | Handed) -> None:
+        """Send with QoS 1. What has expired, is not wanted (any more) or is too large for the peer counts as
+        sent [MQTT-3.3.2-5] [MQTT-3.1.2-25]."""
+        message, retain = self._flagged(item)
+        wanted = not isinstance(item, Handed) or self.receives(message)
+        properties = self._remaining(message) if wanted else None
+        if properties is not None and self._publish(message, retain, properties, item):
+            self.delivered += 1
+        elif isinstance(item, Handed):
+            item.owner.acknowledged(item.stored)
+
+    def _flagged(self, item: object) -> tuple[Message, bool]:
+        """The message of what was sent or waits, with the RETAIN flag that the client is to see."""
+        if isinstance(item, Message):
+            return item, False
+        if isinstance(item, Retain):
+            return item.message, True
+        assert isinstance(item, Handed)
+        message = item.stored.message
+        reception = self._reception(message) if message.retain else None
+        return message, reception is not None and reception.retain_as_published
+
+    def _publish(self, message: Message, retain: bool, properties: Properties, token: object) -> int:
+        """The packet identifier; 0 for what is too large for the peer."""
+        publish = self._client.connection.publish
+        if self._aliases is not None:
+            topic, alias = self._aliases.of(message.topic)
+            if alias:
+                aliased = {**properties, "topic_alias": alias}
+                packet_id = publish(topic, message.payload, 1, retain, aliased, token)
+                if packet_id:
+                    self._aliases.given(message.topic, alias)
+                    return packet_id
+        return publish(message.topic, message.payload, 1, retain, properties, token)
+
+    def _write(self, message: Message, retain: bool, properties: Properties) -> None:
+        """Send with QoS 0, unless it is larger than the peer takes [MQTT-3.1.2-25]."""
         client = self._client
-        if isinstance(item, Handed):
-            stored, owner = item
-            message = stored.message
-            sent = 0
-            if self.receives(message) and not self._expired(stored):
-                sent = client.connection.publish(
-                    message.topic, message.payload, 1, False, self._remaining(stored), item
-                )
-            if not sent:  # too large for the peer counts as sent [MQTT-3.1.2-25]
-                owner.acknowledged(stored)
-            return
-        client.connection.publish(item.topic, item.payload, 1, retain, item.properties, item)
+        if self._aliases is not None:
+            raw = self._aliased(message, retain, properties)
+        elif properties is message.properties:
+            raw = message.wire(client.connection.version, retain)
+        else:
+            raw = _encode(client.connection.version, message, message.topic, retain, properties)
+        if len(raw) <= client.connection.peer_maximum_packet_size:
+            client.transport.write(raw)
+            self.delivered += 1
 
-    def _expired(self, stored: Stored) -> bool:
-        return stored.expires != NEVER and stored.expires <= self._client.hub.clock.now()
+    def _aliased(self, message: Message, retain: bool, properties: Properties) -> bytes:
+        """The PUBLISH of QoS 0 with a topic alias where there is one; to be written if it is small enough."""
+        aliases = self._aliases
+        assert aliases is not None
+        topic, alias = aliases.of(message.topic)
+        if alias:
+            raw = _encode(5, message, topic, retain, {**properties, "topic_alias": alias})
+            if len(raw) <= self._client.connection.peer_maximum_packet_size:
+                aliases.given(message.topic, alias)
+                return raw
+        return _encode(5, message, message.topic, retain, properties)
 
-    def _remaining(self, stored: Stored) -> Properties:
-        """The properties, with what is left of the message's lifetime [MQTT-3.3.2-6]."""
-        properties = stored.message.properties
-        if stored.expires == NEVER:
+    def _remaining(self, message: Message) -> Properties | None:
+        """The properties, with what is left of the message's lifetime [MQTT-3.3.2-6]; None when it ended."""
+        properties = message.properties
+        lifetime = properties.get("message_expiry_interval") if properties else None
+        if lifetime is None:
             return properties
-        left = max(0, int(stored.expires - self._client.hub.clock.now()))
-        return {**properties, "message_expiry_interval": left}
+        left = message.received_at + lifetime - self._client.hub.clock.now()
+        return {**properties, "message_expiry_interval": round(left)} if left > 0 else None
 
     def _decide(self, topic: str) -> Reception | None:
         """The highest QoS of all matching subscriptions [MQTT-3.3.5-1], if Receive is allowed."""
@@ -237,3 +345,7 @@ class Delivery:
             self._receptions.clear()
         self._receptions[topic] = reception
         return reception
+
+
+def _encode(version: int, message: Message, topic: str, retain: bool, properties: Properties) -> bytes:
+    return encode_publish(version, topic, message.payload, 0, retain, False, 0, properties)

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
+from sekisho.broker.limits import Connects
 from sekisho.broker.mailbox import Mailbox
 from sekisho.broker.retained import Retained
 from sekisho.broker.sessions import Sessions
 from sekisho.broker.shared import Groups, Member
 from sekisho.bus import Bus
 from sekisho.mqtt.connection import effective_keep_alive
-from sekisho.mqtt.message import Message
+from sekisho.mqtt.message import Message, in_range
 from sekisho.mqtt.packets import Connect, Will
 from sekisho.mqtt.profile import Limits, Profile
 from sekisho.mqtt.reasons import Reason
 from sekisho.mqtt.topics import parse_share
 from sekisho.mqtt.tree import TopicTree
+from sekisho.services.connection_log import ConnectionLog
 from sekisho.services.identity import Identities, certificate_id_of
 from sekisho.services.refusals import Refusals
 from sekisho.store.changes import Change
@@ -82,10 +84,14 @@ class Hub:
         self.domain = domain
         self.place = place
         self.enforce_limits = enforce_limits
+        connects = limits.connects_per_second if enforce_limits else 0
+        self.connects = Connects(connects) if connects else None
+        """Who connects too often; None when there is no limit."""
         self.mailbox = Mailbox(store, clock)
         self.sessions = Sessions(self, store, session_expiry)
         self.retained = Retained(store, clock)
         self.groups = Groups(self)
+        self.journal = ConnectionLog(store)
         self.store = store
         self.engines: TopicTree[Sink] = TopicTree()
         self.counters: dict[str, int] = defaultdict(int)
@@ -150,9 +156,9 @@ class Hub:
             will.payload,
             will.qos,
             will.retain,
-            {name: value for name, value in will.properties.items() if name != "will_delay_interval"},
+            in_range({name: v for name, v in will.properties.items() if name != "will_delay_interval"}),
             client.client_id,
-            client.certificate_id,
+            client.principal_id,
             client.peer.address,
             self.clock.now(),
         )
@@ -199,7 +205,7 @@ class Hub:
         if older is not None:
             older.taken_over()
         clients[client.client_id] = client
-        self._by_certificate[client.certificate_id].add(client)
+        self._by_certificate[client.principal_id].add(client)
         key = (client.account, client.region, client.client_id)
         version = self._versions.pop(key, -1) + 1
         self._versions[key] = version  # at the end: the oldest go first when there are too many
@@ -216,10 +222,10 @@ class Hub:
                 self.unsubscribe(client.delivery, filter)
         if space.clients.get(client.client_id) is client:
             del space.clients[client.client_id]
-        mine = self._by_certificate[client.certificate_id]
+        mine = self._by_certificate[client.principal_id]
         mine.discard(client)
         if not mine:
-            del self._by_certificate[client.certificate_id]
+            del self._by_certificate[client.principal_id]
 
     def connack(self, packet: Connect, client_id: str) -> tuple[int, dict[str, Any]]:
         """The keep alive in effect, and what an MQTT 5 CONNACK says of this server."""
@@ -251,8 +257,18 @@ class Hub:
 
     async def start(self, places: list[Place]) -> None:
         """Take up what the database has of this node's earlier life."""
+        await self.journal.start(self.clock.now())
         await self.mailbox.start()
         await self.sessions.start(places)
+
+    async def resend(self) -> None:
+        """Send again what clients leave unacknowledged, until cancelled."""
+        every = self.limits.resend_seconds / 2
+        while every:
+            await asyncio.sleep(every)
+            now = self.clock.tick()
+            for client in list(self.all_clients()):
+                client.delivery.resend(now)
 
     async def close(self) -> None:
         """Tell every client that the node goes, and finish what is under way for them."""
@@ -263,6 +279,7 @@ class Hub:
         if self.tasks:
             await asyncio.wait(list(self.tasks), timeout=2.0)
         await self.mailbox.close()
+        await self.journal.flush()
 
     # --- live changes --------------------------------------------------------------------------------------
 

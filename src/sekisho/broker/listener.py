@@ -14,6 +14,8 @@ from OpenSSL import SSL
 from sekisho.broker.deadlines import Deadlines
 from sekisho.broker.tls import ALPN_MQTT, ALPN_MQTT_X509, peer_certificate_der
 from sekisho.broker.transport import ByteProtocol, Flusher, TlsTransport
+from sekisho.broker.upgrade import opens
+from sekisho.services.call import Principal
 
 log = structlog.get_logger("sekisho.listener")
 
@@ -26,12 +28,13 @@ MQTT_CONNECT = 0x10
 
 
 class Peer(NamedTuple):
-    """What TLS says about a connection."""
+    """What TLS says about a connection; ``principal`` is who signed its WebSocket upgrade."""
 
     certificate_der: bytes | None
     server_name: str
     address: str
     alpn: bytes
+    principal: Principal | None = None
 
 
 class PortInUse(Exception):
@@ -72,6 +75,7 @@ class Listener:
         tick: Callable[[], float],
         mqtt: Callable[[Peer], ByteProtocol],
         http: Callable[[Peer], ByteProtocol] | None,
+        websocket: Callable[[Peer], ByteProtocol],
         handshake_timeout: float,
         most: int,
     ) -> None:
@@ -85,6 +89,7 @@ class Listener:
         self._tick = tick
         self._mqtt = mqtt
         self._http = http
+        self._websocket = websocket
         self._handshake_timeout = handshake_timeout
         self._most = most
         loop.add_reader(sock.fileno(), self._accept)
@@ -135,7 +140,12 @@ class Listener:
         if alpn in (ALPN_MQTT_X509, ALPN_MQTT) or (not alpn and first[:1] == bytes([MQTT_CONNECT])):
             return self._mqtt(peer)
         if self._http is not None and (alpn or first[:1].isalpha()):
-            return self._http(peer)
+            http, websocket = self._http, self._websocket
+            chosen = opens(first)
+            if chosen is None:
+                deadline = self._tick() + self._handshake_timeout
+                return Undecided(lambda yes: websocket(peer) if yes else http(peer), deadline)
+            return websocket(peer) if chosen else http(peer)
         return self._mqtt(peer)
 
     def close(self) -> None:
@@ -145,6 +155,40 @@ class Listener:
         for transport in list(self.connections):
             if transport.protocol is None:
                 transport.abort()
+
+
+class Undecided:
+    """An HTTP connection whose first bytes do not yet say whether it is a WebSocket's."""
+
+    def __init__(self, choose: Callable[[bool], ByteProtocol], deadline: float) -> None:
+        self.deadline = deadline
+        self._choose = choose
+        self._transport: Any = None
+        self._first = b""
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._first += data
+        chosen = opens(self._first)
+        if chosen is not None:
+            protocol = self._choose(chosen)
+            self._transport.set_protocol(protocol)
+            protocol.connection_made(self._transport)
+            protocol.data_received(self._first)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody knows of it."""
+
+    def pause_writing(self) -> None:
+        """Nothing is written."""
+
+    def resume_writing(self) -> None:
+        """Nothing is written."""
+
+    def timed_out(self) -> None:
+        self._transport.abort()
 
 
 def _address(transport: Any) -> str:

@@ -199,21 +199,23 @@ def _body(stored: Stored) -> Statement:
         message.topic,
         message.payload,
         dump_properties(message.properties),
-        orjson.dumps([message.client_id, message.principal, message.source_ip, message.trace]).decode(),
+        orjson.dumps(
+            [message.client_id, message.principal, message.source_ip, message.trace, message.retain]
+        ).decode(),
         message.received_at,
         stored.expires,
     )
 
 
 def _stored(receiver: Receiver, row: Mapping[str, Any]) -> Stored:
-    client_id, principal, source_ip, trace = orjson.loads(row["origin"])
+    client_id, principal, source_ip, trace, retain = orjson.loads(row["origin"])
     message = Message(
         receiver.account,
         receiver.region,
         row["topic"],
         row["payload"],
         1,
-        False,
+        retain,
         load_properties(row["properties"]),
         client_id,
         principal,

@@ -12,7 +12,6 @@ from sekisho.aws.errors import AwsError, InvalidParameters, Throttling
 from sekisho.mqtt.message import Message
 from sekisho.services.api import Api
 from sekisho.services.call import Caller, Principal, service_principal
-from sekisho.services.identity import principal_of
 
 if TYPE_CHECKING:
     from sekisho.broker.client import Client
@@ -103,7 +102,7 @@ class FleetProvisioning:
         # The IoT policy allowed the publish; what follows is done by the node in the device's name.
         role = service_principal(message.account, "provisioning")
         caller = Caller(
-            Principal(principal_of(identity), message.account, role.policies),
+            Principal(identity.arn, message.account, role.policies),
             message.account,
             message.region,
             message.source_ip or "",

@@ -41,12 +41,8 @@ class Retained:
         if not found:
             return None
         row = found[0]
-        now = self._clock.now()
-        properties = load_properties(row["properties"])
-        if row["expires"] != NEVER:
-            if row["expires"] <= now:
-                return None
-            properties = {**properties, "message_expiry_interval": int(row["expires"] - now)}
+        if row["expires"] != NEVER and row["expires"] <= self._clock.now():
+            return None
         return Message(
             account,
             region,
@@ -54,6 +50,6 @@ class Retained:
             row["payload"],
             row["qos"],
             True,
-            properties,
+            load_properties(row["properties"]),
             received_at=row["updated"],
         )

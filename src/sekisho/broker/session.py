@@ -52,6 +52,8 @@ class Session:
         """The newest message that went to the client's delivery."""
         self._behind = False
         """Whether messages after it are left in the database until the client has caught up."""
+        self._passed = False
+        """Whether a message was left there since the database was last read."""
         self._catching_up: asyncio.Task[None] | None = None
 
     # --- what it was told ----------------------------------------------------------------------------------
@@ -84,9 +86,11 @@ class Session:
     def stored(self, stored: Stored) -> None:
         """A message has become a row: give it to the client, unless the client is behind or away."""
         client = self._open
-        if client is None or self._behind or stored.id <= self._before:
+        if client is None or stored.id <= self._before:
             return
-        if client.delivery.offer_stored(stored, self):
+        if self._behind:
+            self._passed = True
+        elif client.delivery.offer_stored(stored, self):
             self._handed = stored.id
         else:
             self._behind = True
@@ -138,8 +142,9 @@ class Session:
 
     async def _follow(self, client: Client) -> None:
         while self._open is client:
+            self._passed = False
             page = await self.hub.mailbox.read(self, after=self._handed, until=1 << 62, limit=PAGE)
-            if not page:
+            if not page and not self._passed:
                 self._behind = False
                 return
             for stored in page:
@@ -157,7 +162,9 @@ class Session:
                 if rate:
                     await asyncio.sleep(1 / rate)
             if len(page) < PAGE:
-                return
+                break
+        if self._behind:
+            await self._follow(client)
 
     def acknowledged(self, stored: Stored) -> None:
         self.hub.mailbox.acknowledged(self, stored.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import structlog
@@ -51,6 +52,9 @@ class Sessions:
     def get(self, account: str, region: str, client_id: str) -> Session | None:
         return self._all.get((account, region, client_id))
 
+    def all(self) -> Iterable[Session]:
+        return self._all.values()
+
     async def open(self, client: Client, packet: Connect) -> tuple[bool, Session | None]:
         """The session for a CONNECT, and whether it was there before; None for one that ends with the
         connection. What it answers is a row on the disk."""
@@ -58,7 +62,11 @@ class Sessions:
         existing = self._all.get(key)
         expiry = self.expiry(packet)
         # A session of 3.1.1 cannot be resumed with 5, nor the other way (AWS IoT Developer Guide, MQTT).
-        if existing is not None and (packet.clean_start or existing.protocol != packet.version):
+        if existing is not None and (
+            packet.clean_start
+            or existing.protocol != packet.version
+            or 0 < existing.ends <= self._hub.clock.now()
+        ):
             await self.discard(existing)
             existing = None
         if existing is None and not expiry:

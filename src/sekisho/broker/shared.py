@@ -40,6 +40,8 @@ class Group:
         self._handed: dict[int, Delivery] = {}
         """Rows that a member has been sent and has not acknowledged."""
         self._behind = False
+        self._passed = False
+        """Whether a row was left in the database since it was last read."""
         self._draining: asyncio.Task[None] | None = None
 
     def offer(self, message: Message) -> Awaitable[None] | None:
@@ -67,7 +69,9 @@ class Group:
     # --- rows ----------------------------------------------------------------------------------------------
 
     def stored(self, stored: Stored) -> None:
-        if not self._behind and not self._hand(stored):
+        if self._behind:
+            self._passed = True
+        elif not self._hand(stored):
             self._behind = True
 
     def _hand(self, stored: Stored) -> bool:
@@ -97,10 +101,11 @@ class Group:
     async def _drain(self) -> None:
         self._behind = True
         while self.members:
+            self._passed = False
             limit = PAGE + len(self._handed)
             page = await self.hub.mailbox.read(self, after=0, until=1 << 62, limit=limit)
             waiting = [stored for stored in page if stored.id not in self._handed]
-            if not waiting:
+            if not waiting and not self._passed:
                 self._behind = False
                 return
             for stored in waiting:

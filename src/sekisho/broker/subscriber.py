@@ -132,6 +132,6 @@ class Subscriber:
         client = self._client
         if filters and presence.has_events(client.client_id):
             event = presence.subscriptions(
-                what, client.client_id, client.hub.clock.now(), client.session, client.certificate_id, filters
+                what, client.client_id, client.hub.clock.now(), client.session, client.principal_id, filters
             )
             client.hub.announce(client.account, client.region, *event)

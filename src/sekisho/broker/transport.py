@@ -34,14 +34,18 @@ class ByteProtocol(Protocol):
     def resume_writing(self) -> None: ...
 
 
+class Flushable(Protocol):
+    def flush(self) -> None: ...
+
+
 class Flusher:
     """Writes each connection once per loop turn, however many packets it was given in that turn."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._dirty: list[TlsTransport] = []
+        self._dirty: list[Flushable] = []
 
-    def add(self, transport: TlsTransport) -> None:
+    def add(self, transport: Flushable) -> None:
         if not self._dirty:
             self._loop.call_soon(self._flush)
         self._dirty.append(transport)
@@ -55,8 +59,8 @@ class Flusher:
 class TlsTransport(asyncio.Transport):
     """A TLS connection on a non-blocking socket, first in its handshake, then open.
 
-    ``opened(transport, first_bytes)`` chooses the protocol when the first application bytes (or an ALPN that
-    decides) are there; it returns the protocol, or None to close.
+    ``opened(transport, first_bytes)`` chooses the protocol when the first application bytes are there; it
+    returns the protocol, or None to close.
     """
 
     def __init__(
@@ -150,8 +154,6 @@ class TlsTransport(asyncio.Transport):
             self._lose(ConnectionResetError(self.failure))
             return False
         self.handshaken = True
-        if self.tls.get_alpn_proto_negotiated():
-            return self._choose(b"") is not None
         return True
 
     def _choose(self, first: bytes) -> ByteProtocol | None:
@@ -189,7 +191,22 @@ class TlsTransport(asyncio.Transport):
         if not self._dirty and not self._writing:
             self._dirty = True
             self._flusher.add(self)
-        if self._out_size > self.high_water and not self._paused_writing and self.protocol is not None:
+        if self._out_size > self.high_water:
+            self._pause_writing()
+
+    def send(self, data: bytes) -> None:
+        """Write now: for who has gathered the writes of a turn already."""
+        if self._lost or self._closing or not data:
+            return
+        self._out.append(data)
+        self._out_size += len(data)
+        if not self._writing:
+            self.flush()
+        if self._out_size > self.high_water:
+            self._pause_writing()
+
+    def _pause_writing(self) -> None:
+        if not self._paused_writing and self.protocol is not None:
             self._paused_writing = True
             self.protocol.pause_writing()
 

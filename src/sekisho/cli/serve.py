@@ -72,10 +72,26 @@ def _ready(node: Node, seconds: float) -> str:
             f"{limits['inbound_inflight']}/{limits['outbound_inflight']} QoS 1 in flight (in/out), "
             f"keep-alive {limits['keep_alive_min']}-{limits['keep_alive_max']} s, "
             f"client id {limits['client_id']} bytes",
-            "  Not enforced by this version: publish, connect and byte rates",
+            _rates(node.config["mqtt.enforce_limits"] == "true", limits),
             f'  Use it: eval "$(sekisho env --data {data})"',
         ]
     )
+
+
+RATES = {
+    "publishes_per_second": "{} messages from and",
+    "publishes_out_per_second": "{} to a connection,",
+    "bytes_per_second": "{} bytes from it,",
+    "connects_per_second": "{} CONNECT of a client id,",
+    "replay_per_second": "{} stored messages to a client that came back",
+}
+
+
+def _rates(enforced: bool, limits: dict[str, Any]) -> str:
+    if not enforced:
+        return "  No limits of rate (mqtt.enforce_limits = false)"
+    words = [text.format(limits[name] or "any number of") for name, text in RATES.items()]
+    return f"  A second: {' '.join(words)}"
 
 
 def _configure_log(level: str) -> None:

@@ -16,6 +16,7 @@ def explain_refusal(refusal: Mapping[str, Any]) -> str:
 
     say("client", refusal.get("clientId"))
     say("certificate", refusal.get("certificateId"))
+    say("principal", refusal.get("principal"))
     say("thing", refusal.get("thingName"))
     say("from", refusal.get("sourceIp"))
     say("action", refusal.get("action"))

@@ -324,9 +324,20 @@ class Connection:
         self.inflight[packet_id] = token
         return packet_id
 
+    def publish_again(
+        self, packet_id: int, topic: str, payload: bytes, qos: int, retain: bool, properties: Properties
+    ) -> None:
+        """Queue once more a PUBLISH that the peer has not settled, marked as a duplicate [MQTT-3.3.1-1]."""
+        if self.state is State.OPEN and packet_id in self.inflight:
+            self.queue(encode_publish(self.version, topic, payload, qos, retain, True, packet_id, properties))
+
     def settle(self, packet_id: int) -> object | None:
         """Free the packet identifier of a PUBACK or PUBCOMP; its token, or None if it is unknown."""
         return self.inflight.pop(packet_id, None)
+
+    def discard(self, packet_id: int) -> None:
+        """Free the slot of a received message that will not be acknowledged."""
+        self._inbound.release(packet_id)
 
     def acknowledge(self, packet_id: int, reason: int = 0, text: str = "") -> None:
         """Queue the PUBACK of a received message and free its slot.

@@ -3,6 +3,17 @@
 from sekisho.mqtt.encoding import encode_publish
 from sekisho.mqtt.packets import NO_PROPERTIES, Properties
 
+LONGEST_EXPIRY = 604_800
+"""Seconds that a message may wait (AWS IoT Developer Guide, MQTT 5: message expiry)."""
+
+
+def in_range(properties: Properties) -> Properties:
+    """A message's properties with its expiry within 1 second and :data:`LONGEST_EXPIRY`."""
+    given = properties.get("message_expiry_interval")
+    if given is None or 1 <= given <= LONGEST_EXPIRY:
+        return properties
+    return {**properties, "message_expiry_interval": min(max(given, 1), LONGEST_EXPIRY)}
+
 
 class Message:
     """One published message and what is known of its origin. A value: never changed after construction.

@@ -81,9 +81,13 @@ class Limits:
     keep_alive_max: int = 1200
     """Seconds; a longer keep alive, and none, is lowered to this."""
     publishes_per_second: int = 100
-    """Messages per second, in each direction; what exceeds it is discarded."""
+    """Messages per second from the client; what exceeds it is discarded."""
+    publishes_out_per_second: int = 100
+    """Messages per second to the client; what exceeds it is discarded, or waits if it is stored."""
     bytes_per_second: int = 524_288
-    """Bytes per second; what exceeds it is delayed."""
+    """Bytes per second from the client; what exceeds it is delayed."""
+    resend_seconds: int = 30
+    """Seconds until a message of QoS 1 that the client has not acknowledged is sent again."""
     connect_timeout: float = 10.0
     """Seconds from the connection's start to a complete CONNECT."""
     replay_per_second: int = 10

@@ -14,12 +14,13 @@ import structlog
 from sekisho.aws.errors import (
     AccessDeniedException,
     AwsError,
+    ForbiddenException,
     InternalFailureException,
     NotImplementedException,
     ServiceUnavailableException,
 )
 from sekisho.services.call import Call, Caller, Deps
-from sekisho.services.resources import resource_arn
+from sekisho.services.resources import actions, conditions, resource_arn
 from sekisho.services.work import Document, Work, dumps
 from sekisho.store import tables
 from sekisho.store.statement import Conflict, Statement, StoreError
@@ -32,7 +33,7 @@ ATTEMPTS = 20
 """How often an operation is run again because what it read had changed before it could commit."""
 
 READS = ("describe_", "get_", "list_", "search_", "test_")
-UNAUDITED = frozenset({("iot-data", "Publish")})
+UNAUDITED = frozenset({("iot-data", "Publish"), ("iot-data", "SendDirectMessage")})
 """CloudTrail keeps data-plane calls out of the management trail, and so does the audit table."""
 
 OPEN = frozenset({("sts", "GetCallerIdentity")})
@@ -131,11 +132,11 @@ class Api:
         resource = resource_arn(caller, service, operation, members)
         audit = bound.audited and (service, operation) not in UNAUDITED
         try:
-            self._authorize(caller, service, operation, resource)
+            self._authorize(caller, service, operation, resource, members)
             self._models[service, operation].validate(members)
             return await self._run(bound, caller, service, operation, members, resource, audit)
         except AwsError as error:
-            if audit or isinstance(error, AccessDeniedException):
+            if audit or isinstance(error, AccessDeniedException | ForbiddenException):
                 await self._write_failure(caller, service, operation, resource, error)
             raise
         except StoreError as error:
@@ -173,14 +174,21 @@ class Api:
             return result or {}
         raise ServiceUnavailableException("too many changes to the same resource at once; try again")
 
-    def _authorize(self, caller: Caller, service: str, operation: str, resource: str) -> None:
+    def _authorize(
+        self, caller: Caller, service: str, operation: str, resource: str, members: Mapping[str, Any]
+    ) -> None:
         if (service, operation) in OPEN:
             return
-        action = f"{ACTION_PREFIXES.get(service, service)}:{operation}"
-        if not caller.principal.policies.bind({}).decide(action, resource).allowed:
-            raise AccessDeniedException(
-                f"User: {caller.principal.arn} is not authorized to perform: {action} on resource: {resource}"
-            )
+        policies = caller.principal.policies.bind({})
+        context = conditions(service, operation, members)
+        for name in actions(service, operation, members):
+            action = f"{ACTION_PREFIXES.get(service, service)}:{name}"
+            if not policies.decide(action, resource, context).allowed:
+                denied = DENIALS.get(service, AccessDeniedException)
+                raise denied(
+                    f"User: {caller.principal.arn} is not authorized to perform: {action}"
+                    f" on resource: {resource}"
+                )
 
     def _audit(
         self, caller: Caller, service: str, operation: str, resource: str, outcome: str, now: float
@@ -210,6 +218,9 @@ class Api:
         except StoreError as failure:
             log.error("audit", operation=operation, request=caller.request_id, error=str(failure))
 
+
+DENIALS: Mapping[str, type[AwsError]] = {"iot-data": ForbiddenException}
+"""How a service spells that the caller may not, where it is not AccessDeniedException."""
 
 ACTION_PREFIXES = {"iot-data": "iot", "iot-jobs-data": "iotjobsdata", "iotidentity": "iot"}
 

@@ -10,6 +10,7 @@ from sekisho.aws.errors import ResourceNotFoundException
 from sekisho.logic.arns import arn
 from sekisho.logic.policy import NamedPolicy, PolicySet, parse_policy
 from sekisho.mqtt.message import Message
+from sekisho.services.live import Connections
 from sekisho.services.work import Document, Work
 from sekisho.store.store import Store
 
@@ -54,7 +55,8 @@ class Caller:
 
 @dataclass(slots=True)
 class Deps:
-    """What operations may use. ``publish`` hands a message to the broker; ``facts`` describes the node."""
+    """What operations may use. ``publish`` hands a message to the broker, ``connections`` is the broker;
+    ``facts`` describes the node."""
 
     config: Any
     store: Store
@@ -62,6 +64,7 @@ class Deps:
     keyring: Any
     workers: Any
     publish: Callable[[Message], Awaitable[None] | None]
+    connections: Connections = field(kw_only=True)
     refusals: Any = None
     facts: dict[str, Any] = field(default_factory=dict)
 

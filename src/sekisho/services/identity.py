@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, NamedTuple, TypeVar
 
 import orjson
 from cryptography import x509
 
-from sekisho.logic.arns import arn, parse_arn
+from sekisho.logic.arns import parse_arn
 from sekisho.logic.policy import MalformedPolicy, NamedPolicy, Policy, PolicySet, parse_policy
+from sekisho.services.call import Principal
 from sekisho.store import tables
 from sekisho.store.changes import Change
 from sekisho.store.store import Store
@@ -34,18 +36,25 @@ class ThingView:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One certificate in one account and region, as far as a connection needs it. Times are epoch seconds."""
+    """Who a connection is in one account and region: a certificate, or an IAM principal, which has a
+    ``user_id`` and no certificate id. Times are epoch seconds."""
 
     account: str
     region: str
     certificate_id: str
-    certificate_arn: str
+    arn: str
     status: str
     not_before: float
     not_after: float
     policies: PolicySet
     thing: ThingView | None
     things: frozenset[str] = field(default_factory=frozenset)
+    user_id: str = ""
+
+    @property
+    def principal_id(self) -> str:
+        """What events call ``principalIdentifier`` (AWS IoT Developer Guide, Lifecycle events)."""
+        return self.certificate_id or self.user_id
 
 
 class Registration(NamedTuple):
@@ -196,8 +205,20 @@ class Identities:
         return kept
 
 
-def principal_of(identity: Identity) -> str:
-    return arn(identity.region, identity.account, "cert", identity.certificate_id)
+def iam_identity(principal: Principal, region: str) -> Identity:
+    """An IAM principal as a connection's identity; no thing belongs to it."""
+    return Identity(
+        principal.account,
+        region,
+        "",
+        principal.arn,
+        "ACTIVE",
+        -inf,
+        inf,
+        principal.policies,
+        None,
+        user_id=principal.user_id or principal.arn,
+    )
 
 
 def certificate_id_of(principal: str) -> str:

@@ -29,6 +29,8 @@ class Refusals:
         self._store = store
         self._keep = keep
         self._waiting: deque[tuple[tuple[str, str], Document]] = deque()
+        self.total = 0
+        """How many have been recorded, kept or not."""
         self._dropped = 0
         self._since_trim = 0
         self._wake = asyncio.Event()
@@ -36,6 +38,7 @@ class Refusals:
 
     def record(self, account: str, region: str, refusal: Document) -> None:
         """``refusal`` has the members of the sekisho model's Refusal, ``at`` in civil epoch seconds."""
+        self.total += 1
         if len(self._waiting) >= WAITING:
             self._dropped += 1
             return

@@ -14,17 +14,21 @@ BY_MEMBER: tuple[tuple[str, str], ...] = (
     ("policyName", "policy"),
     ("thingName", "thing"),
     ("thingTypeName", "thingtype"),
+    ("clientId", "client"),
     ("topic", "topic"),
 )
 """The member that names the resource, in order of weight, and the kind of its ARN (Service Authorization
 Reference, AWS IoT)."""
+
+LISTS_OF_ONE = frozenset({"ListPolicyVersions", "ListSubscriptions", "ListTagsForResource"})
+"""Lists that are about one resource; all others are about ``*``."""
 
 WHOLE_ARNS = ("resourceArn", "target", "principal")
 
 
 def resource_arn(caller: Caller, service: str, operation: str, members: Mapping[str, Any]) -> str:
     """The ARN that the operation acts on, or ``*`` when it names none."""
-    if operation.startswith("List") and operation not in {"ListPolicyVersions", "ListTagsForResource"}:
+    if operation.startswith("List") and operation not in LISTS_OF_ONE:
         return "*"
     for member, kind in BY_MEMBER:
         name = members.get(member)
@@ -35,3 +39,26 @@ def resource_arn(caller: Caller, service: str, operation: str, members: Mapping[
         if isinstance(value, str):
             return value
     return "*"
+
+
+ALSO: Mapping[tuple[str, str], tuple[str, str]] = {("iot-data", "Publish"): ("retain", "RetainPublish")}
+"""Operation → a member that, when it is true, needs a second action on the same resource (AWS IoT Developer
+Guide, AWS IoT Core policy actions)."""
+
+CONDITIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
+    ("iot-data", "SendDirectMessage"): {"topic": "iot:Topic"},
+}
+"""Operation → member → the condition key that policies know it by (AWS IoT Developer Guide, Direct messaging
+policy examples)."""
+
+
+def actions(service: str, operation: str, members: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names, without their prefix, of all actions that the caller must be allowed."""
+    member, further = ALSO.get((service, operation), ("", ""))
+    return (operation, further) if members.get(member) else (operation,)
+
+
+def conditions(service: str, operation: str, members: Mapping[str, Any]) -> dict[str, Any]:
+    """Condition key → value."""
+    known = CONDITIONS.get((service, operation), {})
+    return {key: members[member] for member, key in known.items() if isinstance(members.get(member), str)}

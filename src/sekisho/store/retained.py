@@ -21,7 +21,7 @@ SELECT topic, payload, qos, properties, updated, expires
  WHERE account = :account AND region = :region AND topic = :topic"""
 
 PAGE = """
-SELECT topic, LENGTH(payload) AS size, payload, qos, properties, updated, expires
+SELECT topic, LENGTH(payload) AS size, qos, updated, expires
   FROM retained
  WHERE account = :account AND region = :region AND topic > :after
  ORDER BY topic LIMIT :limit"""

@@ -38,6 +38,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 BODY_LIMIT = 1 << 20
 """Bytes of a request's body; the largest that a service here takes is a policy of 404,600 characters."""
 
+SOCKET_SERVICES = ("iotdevicegateway", "iotdata")
+"""What MQTT over WebSocket is signed for (AWS IoT Developer Guide, Device communication protocols)."""
+
 INVALID_TOKEN = "The security token included in the request is invalid."  # noqa: S105
 
 
@@ -75,7 +78,7 @@ class AwsEndpoint:
             credential = credential_of(request)
             # Already a refused signature is answered in the protocol of the service that was meant.
             service = next(iter(self._catalog.by_signing_name(credential.service)), None)
-            principal = await self._authenticate(request, credential)
+            principal = await self.authenticate(request, credential)
             service, operation, labels = self._catalog.find(request, credential.service)
             self._api.require_real(service.name, operation.name)
             members = operation.parse(request, labels)
@@ -90,7 +93,17 @@ class AwsEndpoint:
             log.exception("request failed", request=request_id)
             return generic_error(InternalFailureException("An internal failure occurred"), request_id)
 
-    async def _authenticate(self, request: Request, credential: Credential) -> Principal:
+    async def authenticate_socket(self, request: Request) -> Principal:
+        """Who has signed the upgrade to MQTT over WebSocket, in its query or a header; AwsError if nobody."""
+        credential = credential_of(request)
+        if credential.service not in SOCKET_SERVICES:
+            raise InvalidSignatureException(
+                f"Credential should be scoped to correct service: {' or '.join(SOCKET_SERVICES)}"
+            )
+        return await self.authenticate(request, credential)
+
+    async def authenticate(self, request: Request, credential: Credential) -> Principal:
+        """Who has signed a request; AwsError says why nobody has."""
         key = await self._keys.find(credential.access_key)
         if key is None or credential.session_token is not None:
             raise UnrecognizedClientException(INVALID_TOKEN)

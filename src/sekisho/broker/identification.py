@@ -1,0 +1,79 @@
+"""Who is at the door: an IAM principal that has signed, or the certificate that TLS has proved."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import TYPE_CHECKING
+
+from sekisho.logic.lifecycle import may_connect
+from sekisho.mqtt.reasons import Reason
+from sekisho.services.identity import Identity, iam_identity
+from sekisho.store.statement import StoreError
+
+if TYPE_CHECKING:
+    from sekisho.broker.hub import Hub
+    from sekisho.broker.listener import Peer
+
+FAIL_CLOSED = 1.0
+"""Seconds within which the registry must have answered, else the answer is no."""
+
+
+class Unidentified(Exception):
+    """Who is there may not come in: AWS's name for why, the words, what MQTT 5 and the event call it."""
+
+    def __init__(
+        self,
+        reason: str,
+        words: str,
+        code: int = Reason.NOT_AUTHORIZED,
+        disconnect_reason: str = "AUTH_ERROR",
+        identity: Identity | None = None,
+    ) -> None:
+        super().__init__(words)
+        self.reason = reason
+        self.words = words
+        self.code = code
+        self.disconnect_reason = disconnect_reason
+        self.identity = identity
+
+
+def certificate_id(peer: Peer) -> str:
+    """The id of the certificate that was presented, '' for none."""
+    return hashlib.sha256(peer.certificate_der).hexdigest() if peer.certificate_der is not None else ""
+
+
+async def identify(hub: Hub, peer: Peer, client_id: str) -> Identity:
+    """What the registry says now of who is there, with the thing that goes with the client id.
+
+    Raises Unidentified when a certificate may not be used (any more), or when the registry cannot be asked.
+    """
+    account, region = hub.place
+    if peer.principal is not None:
+        return iam_identity(peer.principal, region)
+    id = certificate_id(peer)
+    if not id:
+        raise Unidentified("NOT_AUTHENTICATED", "no client certificate was presented")
+    try:
+        async with asyncio.timeout(FAIL_CLOSED):
+            identity = await hub.identities.load(account, region, id, client_id)
+    except (StoreError, TimeoutError):
+        raise Unidentified(
+            "INTERNAL_SERVER_ERROR",
+            "the registry did not answer in time, so the connection was refused",
+            Reason.SERVER_UNAVAILABLE,
+            "SERVER_ERROR",
+        ) from None
+    if identity is None:
+        raise Unidentified(
+            "DEVICE_CERTIFICATE_NOT_REGISTERED",
+            f"certificate {id} is not registered in account {account}, region {region}",
+        )
+    why_not = may_connect(identity.status)
+    if why_not is not None:
+        raise Unidentified(why_not, f"certificate {id} is {identity.status}", identity=identity)
+    if not identity.not_before <= hub.clock.now() <= identity.not_after:
+        raise Unidentified(
+            "NOT_AUTHENTICATED", f"certificate {id} is not valid at this time", identity=identity
+        )
+    return identity

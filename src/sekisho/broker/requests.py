@@ -1,0 +1,50 @@
+"""What a device may do in a request of its own, judged as at CONNECT but without a connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sekisho.aws.errors import ForbiddenException, ServiceUnavailableException
+from sekisho.broker.admission import record_refusal
+from sekisho.broker.authorizer import Authorizer, request_variables
+from sekisho.broker.identification import Unidentified, identify
+from sekisho.logic.variables import certificate_attributes
+from sekisho.mqtt.reasons import Reason
+from sekisho.services.identity import Identity, parse_der
+
+if TYPE_CHECKING:
+    from sekisho.broker.hub import Hub
+    from sekisho.broker.listener import Peer
+
+ACTIONS = {"iot:Publish": "publish to", "iot:RetainPublish": "retain a message on"}
+
+DENIED = "the request was answered 403 (Forbidden)"
+UNAVAILABLE = "the request was answered 503 (Service Unavailable)"
+
+
+async def authorize_publish(hub: Hub, peer: Peer, topic: str, retain: bool) -> Identity:
+    """Who publishes to a topic by HTTPS with a certificate.
+
+    Raises ForbiddenException, or ServiceUnavailableException when the registry cannot be asked; explain
+    tells why.
+    """
+    try:
+        identity = await identify(hub, peer, "")
+    except Unidentified as error:
+        away = error.code == Reason.SERVER_UNAVAILABLE
+        why = f"{error.reason}: {error.words}"
+        effect = UNAVAILABLE if away else DENIED
+        record_refusal(hub, peer, action="iot:Publish", resource=topic, reason=why, effect=effect)
+        raise ServiceUnavailableException(error.words) if away else ForbiddenException(why) from None
+    certificate = parse_der(peer.certificate_der) if peer.certificate_der is not None else None
+    attributes = certificate_attributes(certificate) if certificate is not None else {}
+    authorizer = Authorizer(identity, request_variables(identity, attributes, peer.address, hub.domain))
+    for action, verb in ACTIONS.items():
+        if action == "iot:RetainPublish" and not retain:
+            continue
+        if not authorizer.allows(action, "topic", topic):
+            words = f"not authorized to {verb} {topic}"
+            evidence = authorizer.explain(action, "topic", topic)
+            record_refusal(hub, peer, reason=words, effect=DENIED, **evidence)
+            raise ForbiddenException(words)
+    return identity

@@ -1,0 +1,52 @@
+"""Which QoS 1 messages a client has left unacknowledged for so long that they are sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+GIVE_UP = 3600.0
+"""Seconds until an unacknowledged message is dropped (AWS General Reference, AWS IoT quotas)."""
+
+
+class Seen(NamedTuple):
+    token: object
+    first: float
+    """When it was first found unacknowledged."""
+    last: float
+    """When it was last sent again, or else ``first``."""
+
+
+class Due(NamedTuple):
+    again: list[int]
+    given_up: list[int]
+
+
+class Resends:
+    """Looks at what is unacknowledged from time to time, so that sending and acknowledging cost nothing.
+
+    ``after`` is in seconds. Looking every ``after / 2`` seconds sends again between 1 and 1.5 times of it.
+    """
+
+    __slots__ = ("_after", "_seen")
+
+    def __init__(self, after: float) -> None:
+        self._after = after
+        self._seen: dict[int, Seen] = {}
+
+    def look(self, unacknowledged: Mapping[int, object], now: float) -> Due:
+        """The packet identifiers to send again, and those to give up, at ``now`` (monotonic seconds)."""
+        due = Due([], [])
+        known, self._seen = self._seen, {}
+        for packet_id, token in unacknowledged.items():
+            seen = known.get(packet_id)
+            if seen is None or seen.token is not token:  # the identifier may be another message's by now
+                seen = Seen(token, now, now)
+            elif now - seen.first >= GIVE_UP:
+                due.given_up.append(packet_id)
+                continue
+            elif now - seen.last >= self._after:
+                due.again.append(packet_id)
+                seen = seen._replace(last=now)
+            self._seen[packet_id] = seen
+        return due

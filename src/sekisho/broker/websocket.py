@@ -1,0 +1,274 @@
+"""MQTT over WebSocket: between a TLS connection and a client, which does not notice."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from wsproto.frame_protocol import CloseReason
+
+from sekisho.aws.errors import AwsError
+from sekisho.broker.admission import record_refusal
+from sekisho.broker.frames import Frames, framed
+from sekisho.broker.transport import CLOSE_TIMEOUT, Flusher, TlsTransport
+from sekisho.broker.upgrade import BadUpgrade, HttpRequest, Upgrade, refusal
+from sekisho.mqtt.reasons import Reason
+from sekisho.services.call import Principal
+from sekisho.store.statement import StoreError
+
+if TYPE_CHECKING:
+    from sekisho.broker.client import Client
+    from sekisho.broker.hub import Hub
+    from sekisho.broker.listener import Peer
+
+log = structlog.get_logger("sekisho.websocket")
+
+Authenticate = Callable[[HttpRequest], Awaitable[Principal]]
+"""Says who has signed a request, or raises AwsError."""
+
+FORBIDDEN = "ForbiddenException"
+
+
+class WebSocket:
+    """The protocol object of a connection that begins with ``GET /mqtt``: first an upgrade, then frames."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        peer: Peer,
+        flusher: Flusher,
+        authenticate: Authenticate,
+        serve: Callable[[Peer], Client],
+        life: float,
+    ) -> None:
+        """``serve`` makes the client; ``life`` is how many seconds it may last."""
+        self._hub = hub
+        self._peer = peer
+        self._flusher = flusher
+        self._authenticate = authenticate
+        self._serve = serve
+        now = hub.clock.tick()
+        self._until: float = now + life
+        self._deadline: float = now + hub.limits.connect_timeout
+        self._upgrade: Upgrade | None = Upgrade()
+        self._asking = False
+        self._transport: TlsTransport
+        self._framed: FramedTransport
+
+    # --- the shell's side ----------------------------------------------------------------------------------
+
+    @property
+    def deadline(self) -> float | None:
+        """When the upgrade, the client or the whole session has lasted too long."""
+        if self._upgrade is not None or self._framed.closed:
+            return self._deadline
+        deadline = self._framed.client.deadline
+        return self._until if deadline is None else min(deadline, self._until)
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self._upgrade is not None:
+            self._open(self._upgrade, data)
+            return
+        channel = self._framed
+        frames = channel.frames
+        payloads = frames.receive(data)
+        if payloads and not channel.closed:
+            channel.client.data_received(payloads[0] if len(payloads) == 1 else b"".join(payloads))
+        if frames.unusual:
+            self._attend(channel, frames)
+
+    def _attend(self, channel: FramedTransport, frames: Frames) -> None:
+        """Pings, Close frames, and what the peer did wrong."""
+        if frames.replies:
+            if not channel.closed:
+                self._transport.write(frames.replies)
+            frames.replies = b""
+        if frames.failure is not None and not channel.closed:
+            code, words = frames.failure
+            client = channel.client
+            client.record(action="mqtt", resource="", reason=words, effect="the connection was closed")
+            channel.close_with = (code, words)
+            client.end(Reason.PROTOCOL_ERROR, words, "CLIENT_ERROR")
+        if frames.failure is not None or frames.over:
+            channel.finish()
+
+    def pause_writing(self) -> None:
+        if self._upgrade is None and not self._framed.closed:
+            self._framed.client.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._upgrade is None and not self._framed.closed:
+            self._framed.client.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._upgrade is None:
+            self._framed.part(exc)
+
+    def timed_out(self) -> None:
+        if self._upgrade is not None or self._framed.closed:
+            self._transport.abort()
+        elif self._hub.clock.tick() >= self._until:
+            words = "the WebSocket session has lasted as long as one may"
+            self._framed.client.end(Reason.ADMINISTRATIVE_ACTION, words, "WEBSOCKET_TTL_EXPIRATION")
+        else:
+            self._framed.client.timed_out()
+
+    def parted(self) -> None:
+        """The client is gone; the peer has a moment left for its own Close frame (RFC 6455, 7.1.1)."""
+        self._deadline = self._hub.clock.tick() + CLOSE_TIMEOUT
+
+    # --- the upgrade ---------------------------------------------------------------------------------------
+
+    def _open(self, upgrade: Upgrade, data: bytes) -> None:
+        try:
+            upgrade.receive(data)
+        except BadUpgrade as bad:
+            self._refuse(bad.status, "InvalidRequestException", bad.words, bad.words)
+            return
+        if upgrade.request is not None and not self._asking:
+            self._asking = True
+            self._transport.pause_reading()
+            self._hub.spawn(self._admit(upgrade, upgrade.request))
+
+    async def _admit(self, upgrade: Upgrade, request: HttpRequest) -> None:
+        try:
+            principal = await self._authenticate(request)
+        except AwsError as error:
+            self._refuse(403, FORBIDDEN, "Forbidden", f"{error.code}: {error.message}")
+            return
+        except StoreError:
+            words = "the database did not answer, so the upgrade was refused"
+            self._refuse(503, "ServiceUnavailableException", words, words)
+            return
+        except BaseException:
+            self._transport.abort()
+            raise
+        if self._transport.is_closing():
+            return
+        answer, connection, early = upgrade.accept()
+        self._transport.write(answer)
+        client = self._serve(self._peer._replace(principal=principal))
+        self._framed = FramedTransport(self, self._transport, self._flusher, Frames(connection), client)
+        self._upgrade = None
+        client.connection_made(self._framed)
+        self._framed.resume_reading()
+        if early:
+            self.data_received(early)
+
+    def _refuse(self, status: int, code: str, told: str, why: str) -> None:
+        """``told`` is for the client, ``why`` for explain."""
+        if self._transport.is_closing():
+            return
+        effect = f"the WebSocket upgrade was answered {status}"
+        record_refusal(self._hub, self._peer, action="iot:Connect", resource="", reason=why, effect=effect)
+        self._transport.write(refusal(status, code, told, str(uuid.uuid4())))
+        self._transport.close()
+
+
+class FramedTransport:
+    """What a client writes to: everything of one turn of the loop leaves in one binary frame."""
+
+    __slots__ = (
+        "_dirty",
+        "_flusher",
+        "_out",
+        "_size",
+        "_socket",
+        "_tls",
+        "client",
+        "close_with",
+        "closed",
+        "frames",
+    )
+
+    def __init__(
+        self, socket: WebSocket, tls: TlsTransport, flusher: Flusher, frames: Frames, client: Client
+    ) -> None:
+        self.client = client
+        self.frames = frames
+        self.closed = False
+        """Whether our Close frame is on its way, or the connection gone: then the client is gone as well."""
+        self.close_with: tuple[int, str] = (CloseReason.NORMAL_CLOSURE, "")
+        self._socket = socket
+        self._tls = tls
+        self._flusher = flusher
+        self._out: list[bytes] = []
+        self._size = 0
+        self._dirty = False
+
+    def write(self, data: bytes) -> None:
+        if self.closed:
+            return
+        self._out.append(data)
+        self._size += len(data)
+        if not self._dirty:
+            self._dirty = True
+            self._flusher.add(self)
+
+    def flush(self) -> None:
+        """Frame and write what was gathered."""
+        self._dirty = False
+        out = self._out
+        if out:
+            self._out = []
+            self._size = 0
+            self._tls.send(framed(out[0] if len(out) == 1 else b"".join(out)))
+
+    def get_write_buffer_size(self) -> int:
+        return self._size + self._tls.get_write_buffer_size()
+
+    @property
+    def high_water(self) -> int:
+        return self._tls.high_water
+
+    @high_water.setter
+    def high_water(self, size: int) -> None:
+        self._tls.high_water = size
+
+    def pause_reading(self) -> None:
+        if not self.closed:
+            self._tls.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._tls.resume_reading()
+
+    def is_reading(self) -> bool:
+        return self._tls.is_reading()
+
+    def is_closing(self) -> bool:
+        return self.closed or self._tls.is_closing()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._tls.get_extra_info(name, default)
+
+    def close(self) -> None:
+        """Close from our side: what waits, then a Close frame; the connection ends with the peer's."""
+        if self.closed:
+            return
+        self.flush()
+        self._tls.send(self.frames.close(*self.close_with))
+        self.part(None)
+        self._tls.resume_reading()
+
+    def finish(self) -> None:
+        """The peer has closed, or cannot go on: answer, if that is still to be done, and end it."""
+        if not self.closed:
+            self.flush()
+            self._tls.send(self.frames.close(*self.close_with))
+        self._tls.close()
+
+    def abort(self) -> None:
+        self._tls.abort()
+
+    def part(self, exc: Exception | None) -> None:
+        """Tell the client, once, that its connection is gone."""
+        if not self.closed:
+            self.closed = True
+            self._out = []
+            self._socket.parted()
+            self.client.connection_lost(exc)

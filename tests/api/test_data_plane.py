@@ -1,0 +1,631 @@
+"""iot-data: Publish with all that it takes, retained messages, connections, direct messages, and who may."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+from botocore.httpsession import URLLib3Session
+
+from interop.devices import ANYTHING, Factory, allow
+from interop.wire import Will
+from nodes import running
+from sekisho.app import MODULES, PROFILE, load_services
+from sekisho.aws.errors import (
+    AwsError,
+    ForbiddenException,
+    ResourceNotFoundException,
+)
+from sekisho.broker.hub import Hub
+from sekisho.broker.registry import Registry
+from sekisho.bus import LocalBus
+from sekisho.cli.commands import read_credentials
+from sekisho.clock import Clock
+from sekisho.config import load_config
+from sekisho.logic.policy import NamedPolicy, PolicySet, parse_policy
+from sekisho.mqtt.profile import Limits
+from sekisho.services.api import Api
+from sekisho.services.call import Caller, Deps, Principal
+from sekisho.services.identity import Identities
+from sekisho.services.refusals import Refusals
+from sekisho.store.store import open_store
+
+EXPIRY, FORMAT, CONTENT, RESPONSE, CORRELATION, USER = 0x02, 0x01, 0x03, 0x08, 0x09, 0x26
+"""Properties of a PUBLISH (MQTT 5, table 2-4)."""
+
+EXPIRY_100 = b"\x11\x00\x00\x00\x64"
+"""Session Expiry Interval of a CONNECT: 100 seconds."""
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def node(request, tmp_path_factory):
+    settings = ["log.level=info", "mqtt.enforce_limits=false"]  # clients come back within a second
+    if request.param == "postgresql":
+        server = request.getfixturevalue("postgres_server")
+        settings.append(f"database={server.url(server.create_database())}")
+    with running(tmp_path_factory.mktemp("data-plane") / "node", *settings) as node:
+        yield node
+        assert node.stop() == 0, node.log
+
+
+@pytest.fixture(scope="module")
+def data(node):
+    return node.client("iot-data")
+
+
+@pytest.fixture(scope="module")
+def own(node):
+    return node.client("sekisho")
+
+
+@pytest.fixture(scope="module")
+def factory(node, tmp_path_factory):
+    return Factory(node, node.client("iot"), tmp_path_factory.mktemp("devices"))
+
+
+@pytest.fixture(scope="module")
+def device(factory):
+    return factory("anything", statements=ANYTHING)
+
+
+@pytest.fixture
+def name(request):
+    return "".join(c if c.isalnum() else "-" for c in request.node.name)[5:80]
+
+
+@contextlib.contextmanager
+def refused(code, status, *words):
+    with pytest.raises(ClientError) as caught:
+        yield
+    response = caught.value.response
+    assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == (code, status)
+    for word in words:
+        assert word in response["Error"]["Message"]
+
+
+@pytest.fixture(params=[5, 4])
+def subscriber(request, device, name):
+    """A connection that has subscribed to a topic that is the test's name."""
+    with device.online(name, request.param) as wire:
+        wire.subscribe(name)
+        yield wire
+
+
+# --- Publish ------------------------------------------------------------------------------------------------
+
+
+def test_every_property_arrives(data, subscriber, name):
+    data.publish(
+        topic=name,
+        qos=1,
+        payload="ü".encode(),
+        userProperties=json.dumps([{"a": "1"}, {"b": "ü"}, {"a": "2"}]),
+        payloadFormatIndicator="UTF8_DATA",
+        contentType="text/plain",
+        responseTopic="answers/1",
+        correlationData=base64.b64encode(b"\x00\xff").decode(),
+        messageExpiry=1000,
+    )
+    message = subscriber.message()
+    assert (message.payload, message.qos) == ("ü".encode(), 1)
+    if subscriber.version == 5:
+        assert 990 <= message.properties.pop(EXPIRY) <= 1000
+        assert message.properties == {
+            USER: [(b"a", b"1"), (b"b", "ü".encode()), (b"a", b"2")],
+            FORMAT: 1,
+            CONTENT: b"text/plain",
+            RESPONSE: b"answers/1",
+            CORRELATION: b"\x00\xff",
+        }
+
+
+def test_user_properties_as_a_raw_request_has_them(node, device, name):
+    """Without an SDK the header is the Base64 of the array itself (botocore, PublishRequest)."""
+    header = base64.b64encode(b'[{"deviceName": "alpha"}]').decode()
+    with device.online(name, 5) as wire:
+        wire.subscribe(f"{name}/x")
+        url = f"http://{node.endpoints['api']}/topics/{name}%2Fx?qos=1"
+        request = AWSRequest("POST", url, data=b"x", headers={"x-amz-mqtt5-user-properties": header})
+        credentials = Credentials(*read_credentials(node.data))
+        SigV4Auth(credentials, "iotdevicegateway", "us-east-1").add_auth(request)
+        assert URLLib3Session().send(request.prepare()).status_code == 200
+        assert wire.message().properties == {USER: [(b"deviceName", b"alpha")]}
+
+
+@pytest.mark.parametrize(("given", "least", "most"), [(0, 0, 1), (604_801, 604_790, 604_800), (60, 50, 60)])
+def test_the_expiry_is_kept_within_its_bounds(data, device, name, given, least, most):
+    with device.online(name, 5) as wire:
+        wire.subscribe(name)
+        data.publish(topic=name, qos=1, payload=b"x", messageExpiry=given)
+        assert least <= wire.message().properties[EXPIRY] <= most
+
+
+@pytest.mark.parametrize(
+    ("members", "word"),
+    [
+        ({"messageExpiry": -1}, "messageExpiry"),
+        ({"correlationData": "not Base64!"}, "correlationData"),
+        ({"responseTopic": "a/+"}, "responseTopic"),
+        ({"responseTopic": "x" * 257}, "responseTopic"),
+        ({"contentType": "a\0b"}, "contentType"),
+        ({"userProperties": "no JSON"}, "userProperties"),
+        ({"userProperties": {"a": "1"}}, "userProperties"),
+        ({"userProperties": [{"a": "1", "b": "2"}]}, "userProperties"),
+        ({"userProperties": [{"a": 1}]}, "userProperties"),
+        ({"userProperties": [{"a": "\0"}]}, "userProperties"),
+        ({"payloadFormatIndicator": "TEXT"}, "payloadFormatIndicator"),
+        ({"payload": bytes(131_073)}, "131072"),
+        ({"topic": "$SYS/x"}, "reserved"),
+        ({"topic": "$aws/events/presence/connected/x"}, "reserved"),
+        ({"topic": "$aws/things/x/shadow/update", "retain": True}, "reserved"),
+        ({"topic": "a/#"}, "wildcard"),
+    ],
+)
+def test_what_publish_refuses(node, members, word):
+    unchecked = Config(parameter_validation=False, retries={"total_max_attempts": 1})
+    with refused("InvalidRequestException", 400, word):
+        node.client("iot-data", config=unchecked).publish(**{"topic": "a"} | members)
+
+
+def test_basic_ingest_is_refused_by_name(data):
+    with refused("NotImplementedException", 501, "Basic Ingest", "$aws/rules/"):
+        data.publish(topic="$aws/rules/myrule/a/b", payload=b"x")
+
+
+# --- retained messages --------------------------------------------------------------------------------------
+
+
+def test_a_retained_message_is_kept_delivered_and_deleted(data, device, name):
+    payload = bytes(range(256))
+    data.publish(topic=name, qos=1, retain=True, payload=payload, userProperties=[{"a": "1"}, {"b": "2"}])
+    kept = data.get_retained_message(topic=name)
+    assert (kept["topic"], kept["payload"], kept["qos"]) == (name, payload, 1)
+    assert json.loads(kept["userProperties"]) == [{"a": "1"}, {"b": "2"}]
+    assert kept["lastModifiedTime"] > 1_600_000_000_000, "milliseconds"
+    with device.online(name, 5) as wire:
+        wire.subscribe(name)
+        message = wire.message()
+        assert (message.payload, message.properties[USER]) == (payload, [(b"a", b"1"), (b"b", b"2")])
+        data.publish(topic=name, retain=True)
+        assert wire.message().payload == b"", "the deletion is still forwarded"
+    with refused("ResourceNotFoundException", 404, name):
+        data.get_retained_message(topic=name)
+
+
+def test_a_retained_message_without_user_properties(data, device, name):
+    with device.online(name) as wire:
+        wire.publish(name, b"from a device", retain=True)
+    kept = data.get_retained_message(topic=name)
+    assert (kept["payload"], kept["qos"], "userProperties" in kept) == (b"from a device", 1, False)
+
+
+def test_an_ordinary_message_is_not_kept(data, name):
+    data.publish(topic=name, payload=b"x", retain=False)
+    with refused("ResourceNotFoundException", 404):
+        data.get_retained_message(topic=name)
+
+
+def test_an_expired_retained_message_is_gone(data, own, name):
+    data.publish(topic=name, payload=b"x", retain=True, messageExpiry=60)
+    own.set_clock(frozen=True)
+    try:
+        assert data.get_retained_message(topic=name)["payload"] == b"x"
+        own.set_clock(advanceSeconds=61)
+        with refused("ResourceNotFoundException", 404):
+            data.get_retained_message(topic=name)
+        assert name not in [one["topic"] for one in listed(data, 200)]
+    finally:
+        own.set_clock(reset=True)
+
+
+def listed(data, size):
+    pages = data.get_paginator("list_retained_messages").paginate(PaginationConfig={"PageSize": size})
+    return [one for page in pages for one in page["retainedTopics"]]
+
+
+def test_retained_messages_are_listed_by_topic_in_pages(data, name):
+    topics = [f"{name}/{letter}" for letter in "abcde"]
+    for topic in reversed(topics):
+        data.publish(topic=topic, payload=b"\xff" * 7, retain=True)
+    for size in (1, 2, 5, 200):
+        mine = [one for one in listed(data, size) if one["topic"].startswith(f"{name}/")]
+        assert [one["topic"] for one in mine] == topics
+        assert {(one["payloadSize"], one["qos"]) for one in mine} == {(7, 0)}
+        assert all(one["lastModifiedTime"] > 1_600_000_000_000 for one in mine)
+
+
+def test_a_page_token_that_is_none(data):
+    with refused("InvalidRequestException", 400, "token"):
+        data.list_retained_messages(nextToken="§")
+
+
+# --- DeleteConnection, GetConnection, ListSubscriptions -----------------------------------------------------
+
+
+@pytest.mark.parametrize(("version", "reason"), [(4, None), (5, 0x98)])
+def test_a_client_is_cut_off(data, device, name, version, reason):
+    with device.online(f"watch-{name}") as watcher, device.online(name, version) as wire:
+        watcher.subscribe(f"$aws/events/presence/disconnected/{name}")
+        data.delete_connection(clientId=name)
+        assert wire.until_closed() == reason
+        event = json.loads(watcher.message().payload)
+        assert (event["disconnectReason"], event["clientInitiatedDisconnect"]) == (
+            "API_INITIATED_DISCONNECT",
+            False,
+        )
+    gone = data.get_connection(clientId=name)
+    assert (gone["connected"], gone["disconnectReason"]) == (False, "API_INITIATED_DISCONNECT")
+    with refused("ResourceNotFoundException", 404, name):
+        data.delete_connection(clientId=name)
+
+
+def test_a_client_id_with_a_slash_and_an_umlaut(data, device, name):
+    with device.online(f"a/ü {name}", 5) as wire:
+        data.delete_connection(clientId=f"a/ü {name}")
+        assert wire.until_closed() == 0x98
+
+
+@pytest.mark.parametrize("prevented", [False, True])
+def test_the_will_unless_prevented(data, device, name, prevented):
+    with (
+        device.online(f"watch-{name}") as watcher,
+        device.online(name, will=Will(name, b"gone")) as wire,
+    ):
+        watcher.subscribe(name)
+        data.delete_connection(clientId=name, preventWillMessage=prevented)
+        wire.until_closed()
+        data.publish(topic=name, payload=b"after", qos=1)
+        wanted = [b"after"] if prevented else [b"gone", b"after"]
+        assert [watcher.message().payload for _ in wanted] == wanted
+
+
+@pytest.mark.parametrize("clean", [False, True])
+@pytest.mark.parametrize("online", [False, True])
+def test_the_session_stays_unless_it_is_to_be_cleaned(data, device, name, clean, online):
+    with device.online(name, clean=False) as wire:
+        wire.subscribe(name)
+        if online:
+            data.delete_connection(clientId=name, cleanSession=clean)
+            wire.until_closed()
+        else:
+            wire.disconnect()
+            data.delete_connection(clientId=name, cleanSession=clean)
+    data.publish(topic=name, payload=b"kept", qos=1)
+    with device.wire() as wire:
+        assert wire.connect(name, clean=False).session_present is not clean
+        if not clean:
+            assert wire.message().payload == b"kept"
+        assert wire.messages() == []
+
+
+def test_what_is_known_of_a_connection(data, factory, node):
+    device = factory(statements=ANYTHING)
+    with device.online(device.name, 5, keep_alive=77, clean=False, properties=EXPIRY_100) as wire:
+        shown = data.get_connection(clientId=device.name)
+        del shown["ResponseMetadata"]
+        assert shown.pop("connectedSince") > 1_600_000_000_000, "milliseconds"
+        assert shown == {
+            "connected": True,
+            "clientId": device.name,
+            "thingName": device.name,
+            "cleanSession": False,
+            "keepAliveDuration": 77,
+            "sessionExpiry": 100,
+        }
+        shown = data.get_connection(clientId=device.name, includeSocketInformation=True)
+        local, peer = wire.sock.getsockname(), wire.sock.getpeername()
+        assert (shown["sourceIp"], shown["sourcePort"]) == local
+        assert (shown["targetIp"], shown["targetPort"]) == peer
+        assert peer[1] == node.mqtt[1]
+        wire.disconnect()
+    shown = data.get_connection(clientId=device.name)
+    del shown["ResponseMetadata"]
+    assert shown.pop("disconnectedSince") > 1_600_000_000_000, "milliseconds"
+    assert shown == {
+        "connected": False,
+        "clientId": device.name,
+        "thingName": device.name,
+        "cleanSession": False,
+        "keepAliveDuration": 77,
+        "sessionExpiry": 100,
+        "disconnectReason": "CLIENT_INITIATED_DISCONNECT",
+    }
+
+
+def test_a_connection_is_remembered_for_half_an_hour(data, own, device, name):
+    with device.online(name) as wire:
+        wire.disconnect()
+    own.set_clock(frozen=True)
+    try:
+        own.set_clock(advanceSeconds=1790)
+        assert data.get_connection(clientId=name)["cleanSession"] is True
+        own.set_clock(advanceSeconds=20)
+        with refused("ResourceNotFoundException", 404, name):
+            data.get_connection(clientId=name)
+    finally:
+        own.set_clock(reset=True)
+
+
+def test_subscriptions_are_listed_in_pages_here_and_away(data, device, name):
+    wanted = [{"topicFilter": f"{name}/{number:02}/#", "qos": number % 2} for number in range(45)]
+    with device.online(name, clean=False) as wire:
+        for one in reversed(wanted):
+            wire.subscribe(one["topicFilter"], qos=one["qos"])
+        for away in (False, True):
+            if away:
+                wire.disconnect()
+            first = data.list_subscriptions(clientId=name)
+            assert first["subscriptions"] == wanted[:20]
+            pages = data.get_paginator("list_subscriptions").paginate(
+                clientId=name, PaginationConfig={"PageSize": 7}
+            )
+            assert [one for page in pages for one in page["subscriptions"]] == wanted
+
+
+@pytest.mark.parametrize("operation", ["delete_connection", "get_connection", "list_subscriptions"])
+def test_a_client_that_nobody_has_seen(data, operation):
+    with refused("ResourceNotFoundException", 404, "nobody"):
+        getattr(data, operation)(clientId="nobody")
+
+
+# --- SendDirectMessage --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", [4, 5])
+@pytest.mark.parametrize("confirmation", [False, True])
+def test_a_message_to_one_client_that_has_not_subscribed(data, device, name, version, confirmation):
+    # A larger timeout is of no account: nobody waits for it.
+    with device.online(name, version) as wire, device.online(f"other-{name}", version) as other:
+        other.subscribe(name)
+        wire.sock.settimeout(0.1)
+        acknowledging = contextlib.nullcontext()
+        if confirmation:
+            acknowledging = Acknowledging(wire)
+        with acknowledging:
+            answer = data.send_direct_message(
+                clientId=name,
+                topic=name,
+                payload=b"only you",
+                confirmation=confirmation,
+                userProperties=[{"a": "1"}],
+                contentType="x",
+            )
+        assert (answer["message"], bool(answer["traceId"])) == ("OK", True)
+        message = wire.message()
+        assert (message.topic, message.payload, message.qos) == (name, b"only you", int(confirmation))
+        if version == 5:
+            assert message.properties == {USER: [(b"a", b"1")], CONTENT: b"x"}
+        assert other.messages() == []
+
+
+class Acknowledging:
+    """Reads, and so acknowledges, one message on the side."""
+
+    def __init__(self, wire):
+        from threading import Thread
+
+        self._thread = Thread(target=lambda: wire._inbox.append(wire.message()))
+
+    def __enter__(self):
+        self._thread.start()
+
+    def __exit__(self, *error):
+        self._thread.join(15)
+        assert not self._thread.is_alive()
+
+
+def test_a_client_that_does_not_acknowledge(data, device, name):
+    with device.online(name) as wire:
+        with refused("GatewayTimeoutException", 504, name):
+            data.send_direct_message(clientId=name, topic="a", confirmation=True, timeout=1)
+        assert wire.message().qos == 1
+
+
+def test_a_client_that_is_away_gets_nothing(data, device, name):
+    with device.online(name, clean=False) as wire:
+        wire.disconnect()
+    with refused("ResourceNotFoundException", 404, name, "not connected"):
+        data.send_direct_message(clientId=name, topic="a", payload=b"x")
+    with device.online(name, clean=False) as wire:
+        assert wire.messages() == []
+
+
+def test_a_receiver_needs_the_right_to_receive(data, own, factory):
+    statements = [allow("Connect", "client/*"), allow("Receive", "topic/mine/*")]
+    device = factory(statements=statements)
+    with device.online() as wire:
+        data.send_direct_message(clientId=device.name, topic="mine/x", payload=b"x")
+        with refused("ForbiddenException", 403, device.name, "yours/x"):
+            data.send_direct_message(clientId=device.name, topic="yours/x", payload=b"x")
+        assert [message.topic for message in wire.messages()] == ["mine/x"]
+        # Said for once, and explained: it is the receiver's policy that is wanting.
+        [refusal] = own.list_refusals(clientId=device.name)["refusals"]
+        assert (refusal["action"], refusal["decision"]) == ("iot:Receive", "IMPLICIT_DENY")
+
+
+def test_a_packet_that_is_larger_than_the_client_takes(data, device, name):
+    with device.online(name, 5, properties=b"\x27\x00\x00\x00\x64") as wire:
+        for confirmation in (False, True):
+            with refused("RequestEntityTooLargeException", 413, name):
+                data.send_direct_message(
+                    clientId=name, topic="a", payload=bytes(100), confirmation=confirmation
+                )
+        assert wire.messages() == []
+
+
+@pytest.mark.parametrize(
+    ("members", "code", "status"),
+    [
+        ({"payload": bytes(131_073)}, "RequestEntityTooLargeException", 413),
+        ({"topic": "a/+"}, "InvalidRequestException", 400),
+        ({"topic": "$aws/things/x/shadow/update"}, "InvalidRequestException", 400),
+        ({"confirmation": True, "timeout": 0}, "InvalidRequestException", 400),
+        ({"confirmation": True, "timeout": 16}, "InvalidRequestException", 400),
+        ({"clientId": "$x"}, "InvalidRequestException", 400),
+    ],
+)
+def test_what_a_direct_message_must_not_be(data, members, code, status):
+    with refused(code, status):
+        data.send_direct_message(**{"clientId": "x", "topic": "a"} | members)
+
+
+# --- who may ------------------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def door(path) -> AsyncIterator[Api]:
+    """The one door, with everything behind it real; what has no listener has no clients."""
+    config, clock = load_config(), Clock()
+    store = await open_store(f"sqlite:{path / 'sekisho.db'}")
+    refusals = Refusals(store, 100)
+    place = ("000000000000", "us-east-1")
+    hub = Hub(
+        clock,
+        LocalBus(),
+        store,
+        Identities(store),
+        refusals,
+        PROFILE,
+        Limits(),
+        outbound_bytes=1 << 20,
+        domain="localhost",
+        place=place,
+        session_expiry=3600,
+        enforce_limits=True,
+    )
+    await hub.start([place])
+    registry = Registry(hub)
+    deps = Deps(config, store, clock, None, None, registry.publish, refusals, connections=registry)
+    try:
+        yield Api(deps, load_services(), MODULES)
+    finally:
+        await hub.close()
+        await store.close()
+
+
+def caller(*statements) -> Caller:
+    text = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    policies = PolicySet((NamedPolicy("mine", "1", parse_policy(text)),))
+    principal = Principal("arn:aws:iam::000000000000:user/me", "000000000000", policies)
+    return Caller(principal, "000000000000", "us-east-1")
+
+
+CASES = [
+    ("iot-data", "Publish", {"topic": "t"}, [allow("Publish", "topic/t")], None),
+    ("iot-data", "GetRetainedMessage", {"topic": "t"}, [allow("GetRetainedMessage", "topic/t")], 404),
+    ("iot-data", "DeleteConnection", {"clientId": "c"}, [allow("DeleteConnection", "client/c")], 404),
+    ("iot-data", "GetConnection", {"clientId": "c"}, [allow("GetConnection", "client/c")], 404),
+    ("iot-data", "ListSubscriptions", {"clientId": "c"}, [allow("ListSubscriptions", "client/c")], 404),
+    (
+        "iot-data",
+        "SendDirectMessage",
+        {"clientId": "c", "topic": "t"},
+        [allow("SendDirectMessage", "client/c", Condition={"StringEquals": {"iot:Topic": ["t", "u"]}})],
+        404,
+    ),
+]
+
+
+@pytest.mark.parametrize(("service", "operation", "members", "enough", "answer"), CASES)
+def test_each_operation_needs_its_action_on_its_resource(
+    tmp_path, service, operation, members, enough, answer
+):
+    """Authorized is also who is told that there is nothing; others are not even told that."""
+
+    async def body() -> None:
+        async with door(tmp_path) as api:
+            if answer is None:
+                await api.invoke(caller(*enough), service, operation, **members)
+            else:
+                with pytest.raises(ResourceNotFoundException):
+                    await api.invoke(caller(*enough), service, operation, **members)
+            [statement] = enough
+            elsewhere = [resource[:-1] + "z" for resource in statement["Resource"]]
+            wrong = [
+                statement | {"Action": "iot:Connect"},
+                statement | {"Resource": elsewhere},
+                statement | {"Effect": "Deny"},
+            ]
+            if "Condition" in statement:
+                wrong.append(statement | {"Condition": {"StringEquals": {"iot:Topic": "v"}}})
+            for one in wrong:
+                with pytest.raises(ForbiddenException) as caught:
+                    await api.invoke(caller(one), service, operation, **members)
+                assert f"iot:{operation}" in caught.value.message
+                assert api.error_status(service, caught.value) == 403
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "action"),
+    [
+        ("iot-data", "ListRetainedMessages", "iot:ListRetainedMessages"),
+        ("sekisho", "ListConnections", "sekisho:ListConnections"),
+        ("sekisho", "ListSessions", "sekisho:ListSessions"),
+        ("sekisho", "DescribeBroker", "sekisho:DescribeBroker"),
+    ],
+)
+def test_what_is_about_everything_needs_the_right_to_everything(tmp_path, service, operation, action):
+    async def body() -> None:
+        async with door(tmp_path) as api:
+            statement = {"Effect": "Allow", "Action": action, "Resource": "*"}
+            assert await api.invoke(caller(statement), service, operation)
+            with pytest.raises(AwsError) as caught:
+                await api.invoke(
+                    caller(statement | {"Resource": "arn:aws:iot:*:*:topic/x"}), service, operation
+                )
+            assert api.error_status(service, caught.value) == 403
+
+    asyncio.run(body())
+
+
+def test_retaining_needs_a_right_of_its_own(tmp_path):
+    async def body() -> None:
+        async with door(tmp_path) as api:
+            publish = allow("Publish", "topic/t")
+            retain = allow("RetainPublish", "topic/t")
+            members = {"topic": "t", "payload": b"x", "retain": True}
+            reader = caller(allow("GetRetainedMessage", "topic/t"))
+            for given, wanting in (([publish], "iot:RetainPublish"), ([retain], "iot:Publish")):
+                with pytest.raises(ForbiddenException, match=wanting):
+                    await api.invoke(caller(*given), "iot-data", "Publish", **members)
+                with pytest.raises(ResourceNotFoundException):
+                    await api.invoke(reader, "iot-data", "GetRetainedMessage", topic="t")
+            await api.invoke(caller(publish, retain), "iot-data", "Publish", **members)
+            kept = await api.invoke(reader, "iot-data", "GetRetainedMessage", topic="t")
+            assert kept["payload"] == b"x"
+
+    asyncio.run(body())
+
+
+def test_cutting_off_is_audited_and_sending_is_not(tmp_path):
+    async def body() -> None:
+        async with door(tmp_path) as api:
+            everything = caller({"Effect": "Allow", "Action": "*", "Resource": "*"})
+            for operation, members in (
+                ("DeleteConnection", {"clientId": "c"}),
+                ("SendDirectMessage", {"clientId": "c", "topic": "t"}),
+                ("GetConnection", {"clientId": "c"}),
+            ):
+                with pytest.raises(ResourceNotFoundException):
+                    await api.invoke(everything, "iot-data", operation, **members)
+            rows = await api.deps.store.fetch("SELECT operation, resource, outcome FROM audit")
+            assert rows == [
+                {
+                    "operation": "DeleteConnection",
+                    "resource": "arn:aws:iot:us-east-1:000000000000:client/c",
+                    "outcome": "ResourceNotFoundException",
+                }
+            ]
+
+    asyncio.run(body())
