@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sekisho.broker import presence
 from sekisho.broker.authorizer import Authorizer, variables_of
+from sekisho.logic.arns import arn
 from sekisho.logic.lifecycle import may_connect
 from sekisho.logic.variables import certificate_attributes
 from sekisho.mqtt.packets import Connect
@@ -72,12 +73,28 @@ class Admission:
             self._context["iot:ConnectAttributes"] = attributes
         if packet.will is not None:
             self._will = (packet.will.topic, packet.will.retain)
-        return await self._judge()
+            account, region = self._hub.place
+            # AWS IoT Developer Guide, Connect policy examples.
+            self._context["iot:LastWillTopic"] = arn(region, account, "topic", packet.will.topic)
+        authorizer = await self.authorize()
+        try:
+            self.check_connect(authorizer)
+            if self._will is not None:
+                topic, retain = self._will
+                self._require(authorizer, "iot:Publish", "topic", topic)
+                if retain:
+                    self._require(authorizer, "iot:RetainPublish", "topic", topic)
+        except Refused:
+            self._announce_failure(authorizer.identity)
+            raise
+        return authorizer
 
-    async def admit_again(self) -> Authorizer:
-        return await self._judge()
+    def check_connect(self, authorizer: Authorizer) -> None:
+        """Refused unless the policies let this client connect."""
+        self._require(authorizer, "iot:Connect", "client", self.client_id, self._context)
 
-    async def _judge(self) -> Authorizer:
+    async def authorize(self) -> Authorizer:
+        """What the registry says now; Refused when the certificate may not be used (any more)."""
         hub = self._hub
         der = self._peer.certificate_der
         if der is None:
@@ -96,6 +113,7 @@ class Admission:
                 "INTERNAL_SERVER_ERROR",
                 "the registry did not answer in time, so the connection was refused",
                 Reason.SERVER_UNAVAILABLE,
+                "SERVER_ERROR",
             ) from None
         if identity is None:
             raise self._refused(
@@ -112,14 +130,7 @@ class Admission:
                 "NOT_AUTHENTICATED", f"certificate {certificate_id} is not valid at this time"
             )
         variables = variables_of(identity, self._attributes, self.client_id, self._peer.address, hub.domain)
-        authorizer = Authorizer(identity, variables)
-        self._require(authorizer, "iot:Connect", "client", self.client_id, self._context)
-        if self._will is not None:
-            topic, retain = self._will
-            self._require(authorizer, "iot:Publish", "topic", topic)
-            if retain:
-                self._require(authorizer, "iot:RetainPublish", "topic", topic)
-        return authorizer
+        return Authorizer(identity, variables)
 
     def _require(
         self, authorizer: Authorizer, action: str, kind: str, name: str, context: Mapping[str, Any] = {}
@@ -128,7 +139,9 @@ class Admission:
             return
         words = f"not authorized to {VERBS[action]} {name}"
         self.record(reason=words, effect=SILENT, **authorizer.explain(action, kind, name, context))
-        identity = authorizer.identity
+        raise Refused(Reason.NOT_AUTHORIZED, words, "FORBIDDEN_ACCESS")
+
+    def _announce_failure(self, identity: Identity) -> None:
         if presence.has_events(self.client_id):
             thing = identity.thing
             event = presence.connect_failed(
@@ -140,11 +153,16 @@ class Admission:
                 thing.name if thing is not None and thing.exclusive else None,
             )
             self._hub.announce(identity.account, identity.region, *event)
-        raise Refused(Reason.NOT_AUTHORIZED, words, "FORBIDDEN_ACCESS")
 
-    def _refused(self, reason: str, words: str, code: int = Reason.NOT_AUTHORIZED) -> Refused:
+    def _refused(
+        self,
+        reason: str,
+        words: str,
+        code: int = Reason.NOT_AUTHORIZED,
+        disconnect_reason: str = "AUTH_ERROR",
+    ) -> Refused:
         self.record(action="iot:Connect", resource=self.client_id, reason=f"{reason}: {words}", effect=SILENT)
-        return Refused(code, words)
+        return Refused(code, words, disconnect_reason)
 
     def record(self, **refusal: Any) -> None:
         """Keep a refusal of this connection for explain."""

@@ -72,6 +72,8 @@ class Client:
         self._backlog: deque[Packet | Violation] = deque()
         self._busy = False
         self._stalled = False
+        self._outdated = False
+        self._refreshing = False
 
     # --- the shell's side ----------------------------------------------------------------------------------
 
@@ -188,6 +190,7 @@ class Client:
         hub = self.hub
         self.client_id = packet.client_id or "auto-" + secrets.token_hex(16)
         self.admission = Admission(hub, self.peer, self.client_id, self.session)
+        seen = hub.changes_seen
         try:
             self.authorizer = await self.admission.admit(packet)
         except Refused as refusal:
@@ -220,6 +223,9 @@ class Client:
                     self._thing_name(),
                 ),
             )
+        if hub.changes_seen != seen:
+            # It may have been judged by what was read before a change whose feed did not find it here yet.
+            hub.spawn(self.refresh())
 
     def _thing_name(self) -> str | None:
         """Events name a thing that is attached exclusively (AWS IoT Developer Guide, Lifecycle events)."""
@@ -283,9 +289,11 @@ class Client:
         closes = self.connection.version == 4 or not packet.qos
         effect = "the connection was closed" if closes else "PUBACK 0x87 (not authorized)"
         code: int = Reason.NOT_AUTHORIZED
+        disconnect_reason = "CLIENT_ERROR"
         if not self._allows_publish(topic):
             words = f"not authorized to publish to {topic}"
             self.record_denial("iot:Publish", "topic", topic, words, effect)
+            disconnect_reason = "AUTH_ERROR"
         elif packet.retain:
             words = "retained messages are not implemented by this node"
             code = Reason.IMPLEMENTATION_SPECIFIC_ERROR
@@ -294,7 +302,7 @@ class Client:
             words = f"{topic} is reserved, and nothing on this node answers there"
             self.record(action="iot:Publish", resource=topic, reason=words, effect=effect)
         if closes:
-            self.end(code, words, "FORBIDDEN_ACCESS")
+            self.end(code, words, disconnect_reason)
         else:
             self.connection.acknowledge(packet.packet_id, code, words)
             self.flush()
@@ -345,13 +353,21 @@ class Client:
         """Take what changed in the registry into account; fail closed when it cannot be had."""
         if not self.joined or self.admission is None:
             return
+        self._outdated = True
+        if self._refreshing:
+            return  # one at a time, so that what was read first never replaces what was read later
+        self._refreshing = True
         try:
-            self.authorizer = await self.admission.admit_again()
+            while self._outdated:
+                self._outdated = False
+                self.authorizer = await self.admission.authorize()
+                self._publishable.clear()
+                self.delivery.forget_decisions()
+                self.admission.check_connect(self.authorizer)
         except Refused as refusal:
             self.end(refusal.reason, refusal.words, refusal.disconnect_reason)
-            return
-        self._publishable.clear()
-        self.delivery.forget_decisions()
+        finally:
+            self._refreshing = False
 
     def taken_over(self) -> None:
         """A new connection with this client id has been accepted [MQTT-3.1.4-3]."""

@@ -74,6 +74,8 @@ class Hub:
         self.place = place
         self.engines: TopicTree[Sink] = TopicTree()
         self.counters: dict[str, int] = defaultdict(int)
+        self.changes_seen = 0
+        """How often the registry has changed; a judgement that spans one is made again."""
         self.tasks: set[asyncio.Task[Any]] = set()
         self._spaces: dict[Place, Space] = {}
         self._by_certificate: dict[str, set[Client]] = defaultdict(set)
@@ -218,6 +220,7 @@ class Hub:
 
     async def changed(self, changes: Sequence[Change]) -> None:
         """Make what changed in the registry true for the connections that it concerns."""
+        self.changes_seen += 1
         stale: set[Client] = set()
         for change in changes:
             match change.kind:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import structlog
 
-from sekisho.aws.errors import AwsError, InternalError, InvalidParameters, Throttling
+from sekisho.aws.errors import AwsError, InvalidParameters, Throttling
 from sekisho.mqtt.message import Message
 from sekisho.services.api import Api
 from sekisho.services.call import Caller, Principal, service_principal
 from sekisho.services.identity import principal_of
 
 if TYPE_CHECKING:
+    from sekisho.broker.client import Client
     from sekisho.broker.hub import Hub
 
 log = structlog.get_logger("sekisho.reserved")
@@ -49,21 +50,20 @@ class FleetProvisioning:
         for filter in self.FILTERS:
             hub.engines.add(filter, self, self)
 
-    def offer(self, message: Message) -> Awaitable[None]:
-        return self._answer(message)
+    def offer(self, message: Message) -> Awaitable[None] | None:
+        # Now, while it is the one that asked: a moment later its client id may be another's.
+        client = self._hub.client(message.account, message.region, message.client_id or "")
+        return self._answer(client, message) if client is not None else None
 
-    async def _answer(self, message: Message) -> None:
+    async def _answer(self, client: Client, message: Message) -> None:
         hub = self._hub
-        client = hub.client(message.account, message.region, message.client_id or "")
-        if client is None:
-            return
         session = client.session
         under_way = self._under_way.get(session, 0)
         self._under_way[session] = under_way + 1
         try:
             if under_way >= AT_ONCE:
                 raise Throttling(f"more than {AT_ONCE} requests of one connection are under way")
-            body = await self._invoke(message)
+            body = await self._invoke(client, message)
             topic = message.topic + "/accepted"
         except AwsError as error:
             topic = message.topic + "/rejected"
@@ -89,11 +89,7 @@ class FleetProvisioning:
             )
         )
 
-    async def _invoke(self, message: Message) -> bytes:
-        hub = self._hub
-        client = hub.client(message.account, message.region, message.client_id or "")
-        if client is None:
-            raise InternalError("the connection is gone")
+    async def _invoke(self, client: Client, message: Message) -> bytes:
         members = _members(message.payload)
         levels = message.topic.split("/")
         if levels[1] == "certificates":

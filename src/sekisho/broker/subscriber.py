@@ -75,7 +75,7 @@ class Subscriber:
             words = f"more than {limits.subscriptions} subscriptions on one connection"
             effect = "the connection was closed"
             client.record(action="iot:Subscribe", resource=filter, reason=words, effect=effect)
-            client.end(Reason.QUOTA_EXCEEDED, words, "FORBIDDEN_ACCESS")
+            client.end(Reason.QUOTA_EXCEEDED, words, "CLIENT_ERROR")
             return None
         qos = min(wanted.qos, client.hub.profile.maximum_qos)
         client.subscriptions[filter] = wanted._replace(qos=qos)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sekisho.aws.errors import InvalidRequestException
+from sekisho.aws.errors import InvalidRequestException, NotImplementedException
 from sekisho.mqtt.message import Message
 from sekisho.mqtt.topics import check_topic
 from sekisho.services.call import Call
@@ -25,7 +25,7 @@ async def publish(
     if qos not in (None, 0, 1):
         raise InvalidRequestException(f"qos {qos}: AWS IoT knows 0 and 1")
     if retain:
-        raise InvalidRequestException("retained messages are not implemented by this node")
+        raise NotImplementedException("retained messages are not implemented by this node")
     body = payload or b""
     if len(body) > limits["payload"]:
         raise InvalidRequestException(f"payload of {len(body)} bytes; at most {limits['payload']}")

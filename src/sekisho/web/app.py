@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Route, Router
 
 from sekisho import __version__
 from sekisho.web.endpoint import AwsEndpoint
 
 
-def build_app(endpoint: AwsEndpoint) -> Starlette:
-    """``/_sekisho/…`` is ours; everything else is a request to AWS."""
-    return Starlette(
-        routes=[Route("/_sekisho/health", _health), Mount("/", app=endpoint)],
-    )
+def build_app(endpoint: AwsEndpoint) -> Router:
+    """``/_sekisho/…`` is ours; everything else, whatever its target looks like, is a request to AWS."""
+    return Router([Route("/_sekisho/health", _health)], redirect_slashes=False, default=endpoint)
 
 
 async def _health(request: Request) -> JSONResponse:

@@ -1,0 +1,49 @@
+"""One node for all of these tests, on SQLite, and devices on it."""
+
+from __future__ import annotations
+
+import pytest
+
+from interop.devices import ANYTHING, Factory
+from nodes import running
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("interop") / "node") as node:
+        yield node
+
+
+@pytest.fixture(scope="session")
+def iot(node):
+    return node.client("iot")
+
+
+@pytest.fixture(scope="session")
+def iot_data(node):
+    return node.client("iot-data")
+
+
+@pytest.fixture(scope="session")
+def own(node):
+    """The node's own service: refusals and the civil clock."""
+    return node.client("sekisho")
+
+
+@pytest.fixture(scope="session")
+def device(node, iot, tmp_path_factory):
+    """Makes a device: certificate, thing, and a policy for no more than its own topics."""
+    return Factory(node, iot, tmp_path_factory.mktemp("devices"))
+
+
+@pytest.fixture(scope="session")
+def anything(device):
+    """A device that may do anything."""
+    return device("anything", statements=ANYTHING)
+
+
+@pytest.fixture
+def observer(anything, request):
+    """A connection that has subscribed to nothing yet and may see everything."""
+    with anything.online(f"observer-{request.node.name}"[:100]) as wire:
+        yield wire
