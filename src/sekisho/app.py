@@ -224,6 +224,7 @@ class Node:
         loop = asyncio.get_running_loop()
         context = self._tls_context(keyring)
         flusher = Flusher(loop)
+        connections: set[TlsTransport] = set()
         for sock, with_http in zip(socks, (False, True), strict=True):
             listener = Listener(
                 loop,
@@ -236,6 +237,7 @@ class Node:
                 http=(lambda peer: http.protocol({"peer": peer})) if with_http else None,
                 handshake_timeout=config["mqtt.limits.connect_timeout"],
                 most=config["mqtt.limits.connections"],
+                connections=connections,
             )
             self._undo.callback(listener.close)
 

@@ -46,7 +46,9 @@ SETTINGS: dict[str, Setting] = {
     "mqtt.limits.keep_alive_min": Setting(30, "seconds"),
     "mqtt.limits.keep_alive_max": Setting(1200, "seconds"),
     "mqtt.limits.connect_timeout": Setting(10.0, "seconds for the TLS handshake, and then for CONNECT"),
-    "mqtt.limits.outbound_bytes": Setting(4194304, "bytes waiting for one slow reader before it is dropped"),
+    "mqtt.limits.outbound_bytes": Setting(
+        4194304, "bytes that may wait for one slow reader; what comes then is lost to it"
+    ),
     "mqtt.limits.connections": Setting(15000, "connections of this node"),
     "explain.keep": Setting(10000, "refusals kept for explain"),
     "audit.keep": Setting(1000000, "audit lines kept"),

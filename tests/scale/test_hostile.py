@@ -34,7 +34,6 @@ from interop.wire import (
     publish_packet,
     read_varint,
     subscribe_packet,
-    text,
     tls_context,
     unsubscribe_packet,
 )
@@ -65,10 +64,14 @@ def device_on(node, folder: Path):
 @pytest.fixture(autouse=True)
 def unharmed(request):
     """After each test the module's node serves, and its log tells of no error."""
+    if "node" not in request.fixturenames:
+        yield
+        return
+    node, good = request.getfixturevalue("node"), request.getfixturevalue("good")
+    known = len(node.log)
     yield
-    if "node" in request.fixturenames:
-        assert_serves(request.getfixturevalue("good"))
-        assert_quiet(request.getfixturevalue("node"))
+    assert_serves(good)
+    assert_quiet(node, known)
 
 
 def assert_serves(device) -> None:
@@ -78,10 +81,11 @@ def assert_serves(device) -> None:
         assert wire.message().payload == b"yes"
 
 
-def assert_quiet(node) -> None:
+def assert_quiet(node, known: int = 0) -> None:
+    """It runs, and what it has logged beyond ``known`` characters tells of no trouble of its own."""
     assert node.process.poll() is None
     for word in ("Traceback", "[error", "[critical"):
-        assert word not in node.log
+        assert word not in node.log[known:]
 
 
 # --- bytes -------------------------------------------------------------------------------------------------
@@ -92,22 +96,27 @@ CONNECTS = [
 ]
 
 
-def packets(version: int) -> list[bytes]:
-    """One of everything that a client may say, and some things that it may not."""
-    user = b"\x26\x00\x01k\x00\x01v" if version == 5 else b""
-    properties = {"properties": user}
+def lawful(version: int) -> list[bytes]:
+    """What a client may say."""
+    properties = {"properties": b"\x26\x00\x01k\x00\x01v" if version == 5 else b""}
     return [
         publish_packet("a/b", b"x" * 40, version, **properties),
         publish_packet("a/ü", bytes(range(256)), version, qos=1, packet_id=7, **properties),
         publish_packet("$aws/certificates/create-from-csr/json", b"{}", version, qos=1, packet_id=8),
         publish_packet("a", b"", version, properties=b"\x23\x00\x03" if version == 5 else b""),
-        publish_packet("r", b"", version, retain=True),
-        publish_packet("q", b"", version, qos=2, packet_id=9),
         subscribe_packet(["a/#", "+/b", "$share/g/x", "$aws/events/#"], version, packet_id=1),
         unsubscribe_packet(["a/#", "never"], version, packet_id=2),
         packet(0x40, b"\x00\x07"),
-        packet(0x62, b"\x00\x07"),
         PINGREQ,
+    ]
+
+
+def unlawful(version: int) -> list[bytes]:
+    """What ends the connection: QoS 2, RETAIN, AUTH, what only a server says, and DISCONNECT."""
+    return [
+        publish_packet("r", b"", version, retain=True),
+        publish_packet("q", b"", version, qos=2, packet_id=9),
+        packet(0x62, b"\x00\x07"),
         packet(0xE0, b"\x04\x00" if version == 5 else b""),
         packet(0xF0, b"\x18\x00"),
         packet(0x20, b"\x00\x00"),
@@ -136,14 +145,14 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
 def framed(data: bytes, chance: random.Random) -> bytes:
     """A mutated packet whose length is right, so that the connection may survive it."""
     _, start = read_varint(data, 1)
-    first = chance.choice((data[0], data[0], data[0], chance.randrange(256)))
+    first = data[0] if chance.randrange(20) else chance.randrange(256)
     return packet(first, mutated(data[start:], chance))
 
 
 def anything(chance: random.Random) -> bytes:
     """A string of any kind: random, mutated, truncated, oversized."""
     version = chance.randrange(2)
-    known = [CONNECTS[version], *packets(4 + version)]
+    known = [CONNECTS[version], *lawful(4 + version), *unlawful(4 + version)]
     match chance.randrange(4):
         case 0:
             return chance.randbytes(chance.randrange(1, 200))
@@ -160,7 +169,7 @@ def anything(chance: random.Random) -> bytes:
 
 def test_20000_random_and_mutated_strings(node, good):
     """Most on connections that last until something ends them; some as the first bytes of their own."""
-    alone, lasting = 2500, 17500
+    alone, lasting = 2000, 18000
 
     def one_each(seed: int, count: int) -> None:
         chance = random.Random(seed)
@@ -181,7 +190,8 @@ def test_20000_random_and_mutated_strings(node, good):
             if wire is None:
                 version = chance.choice((4, 5))
                 wire = good.online(f"fuzz-{seed}-{number}", version)
-            data = framed(chance.choice(packets(version)), chance)
+            known = lawful(version) if chance.randrange(20) else unlawful(version)
+            data = framed(chance.choice(known), chance)
             try:
                 wire.send(data + PINGREQ)
                 while wire.read().kind not in (PINGRESP, DISCONNECT):
@@ -195,12 +205,14 @@ def test_20000_random_and_mutated_strings(node, good):
             wire.close()
 
     in_parallel(
-        [lambda: one_each(1, alone // 2), lambda: one_each(2, alone // 2)]
-        + [lambda: on_and_on(3, lasting // 2), lambda: on_and_on(4, lasting // 2)]
+        lambda: one_each(1, alone // 2),
+        lambda: one_each(2, alone // 2),
+        lambda: on_and_on(3, lasting // 2),
+        lambda: on_and_on(4, lasting // 2),
     )
 
 
-def in_parallel(works) -> None:
+def in_parallel(*works) -> None:
     failures = []
 
     def guarded(work) -> None:
@@ -225,8 +237,9 @@ def test_garbage_instead_of_tls(node, port):
     for number in range(300):
         data = mutated(hello, chance) if number % 2 else chance.randbytes(chance.randrange(1, 300))
         with socket.create_connection(node.address(port), 5) as sock:
-            sock.sendall(data)
-            sock.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):
+                sock.sendall(data)
+                sock.shutdown(socket.SHUT_WR)
             assert_closed(sock)
     for request in (
         b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -431,8 +444,7 @@ def test_subscribers_that_never_read(narrow, tmp_path, qos):
     count = 2000
     deaf = []
     for number in range(5):
-        wire = make.wire()
-        wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        wire = make.wire(receive_buffer=4096)
         assert wire.connect(f"deaf-{number}", 5).code == 0
         wire.subscribe("flood", qos=qos)
         deaf.append(wire)
@@ -443,8 +455,7 @@ def test_subscribers_that_never_read(narrow, tmp_path, qos):
         got = []
 
         def read() -> None:
-            for _ in range(count):
-                got.append(len(reader.message().payload))
+            got.extend(len(reader.message().payload) for _ in range(count))
 
         reading = threading.Thread(target=read)
         reading.start()
@@ -460,7 +471,7 @@ def test_subscribers_that_never_read(narrow, tmp_path, qos):
     for wire in deaf:
         wire.close()
     assert got == [len(payload)] * count
-    assert most - before < 100 * MIB
+    assert most - before < 60 * MIB
     assert_quiet(narrow)
 
 
@@ -468,10 +479,10 @@ def test_a_client_that_asks_and_never_reads(narrow, tmp_path):
     """Pings whose answers nobody takes: the node stops reading from it, and keeps little."""
     make = device_on(narrow, tmp_path)
     before = rss(narrow)
-    with make.online("asks") as wire, make.online("other") as other:
-        wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    with make.wire(receive_buffer=4096) as wire, make.online("other") as other:
+        wire.connect("asks")
         wire.sock.settimeout(2)
-        with contextlib.suppress(TimeoutError, ssl.SSLError, OSError):
+        with pytest.raises((TimeoutError, ssl.SSLError)):  # nobody reads any more
             for _ in range(2000):
                 wire.sock.sendall(PINGREQ * 8000)
         other.ping()
@@ -479,8 +490,10 @@ def test_a_client_that_asks_and_never_reads(narrow, tmp_path):
     assert_quiet(narrow)
 
 
-def test_300_connections_at_once(node, good):
-    host, port = node.mqtt
+def test_300_connections_at_once(narrow, tmp_path):
+    """On the node that has the usual patience: their handshakes are under way together."""
+    host, port = narrow.mqtt
+    good = device_on(narrow, tmp_path)
 
     async def one(context: ssl.SSLContext, number: int) -> bytes:
         reader, writer = await asyncio.open_connection(host, port, ssl=context, ssl_handshake_timeout=30)
@@ -495,39 +508,43 @@ def test_300_connections_at_once(node, good):
         return answer
 
     async def body() -> list[bytes]:
-        context = tls_context(node.ca, good.identity)
+        context = tls_context(narrow.ca, good.identity)
         return await asyncio.wait_for(asyncio.gather(*(one(context, number) for number in range(300))), 60)
 
     everybody = asyncio.Barrier(300)
     assert asyncio.run(body()) == [b"\x20\x02\x00\x00\xd0\x00"] * 300
+    assert_serves(good)
+    assert_quiet(narrow)
+
+
+@contextlib.contextmanager
+def connected(device, count: int):
+    """So many connections, all accepted."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(device.online(f"c-{number}")) for number in range(count)]
 
 
 def test_the_number_of_connections_is_limited(tmp_path):
     with running(tmp_path / "node", "mqtt.limits.connections=10") as node:
         device = device_on(node, tmp_path)
-        wires = [device.online(f"c-{number}") for number in range(10)]
-        with socket.create_connection(node.mqtt, 5) as sock:
-            assert_closed(sock)
-        for wire in wires:
-            wire.ping()
-        # The API is not a device's port, and stays open.
-        node.client("iot", tls=False).list_things()
-        wires.pop().disconnect()
-        with device.online("room again") as wire:
-            wire.ping()
-        for wire in wires:
-            wire.close()
+        with connected(device, 10) as wires:
+            with socket.create_connection(node.mqtt, 5) as sock:
+                assert_closed(sock)
+            for wire in wires:
+                wire.ping()
+            # The API is not a device's port, and stays open.
+            node.client("iot", tls=False).list_things()
+            wires[0].disconnect()
+            with device.online("room again") as wire:
+                wire.ping()
 
 
 def test_the_limit_is_the_nodes_not_the_ports(tmp_path):
     """``mqtt.limits.connections``: connections of this node."""
     with running(tmp_path / "node", "mqtt.limits.connections=4") as node:
         device = device_on(node, tmp_path)
-        wires = [device.online(f"c-{number}") for number in range(4)]
-        with socket.create_connection(node.address("https"), 5) as sock:
+        with connected(device, 4), socket.create_connection(node.address("https"), 5) as sock:
             assert_closed(sock, within=2)
-        for wire in wires:
-            wire.close()
 
 
 # --- the process -------------------------------------------------------------------------------------------
@@ -575,9 +592,3 @@ def test_a_signal_stops_the_node_cleanly(tmp_path, number):
         node.start()
         with device.online() as wire:
             wire.ping()
-
-
-def test_text_is_what_the_wire_module_says():
-    """A guard for the generator above: an untouched packet is one that the node accepts."""
-    assert CONNECTS[0][:2] == b"\x10" + bytes([len(CONNECTS[0]) - 2])
-    assert text("MQTT") in CONNECTS[1]

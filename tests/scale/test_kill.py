@@ -55,6 +55,13 @@ HALF_MADE = {
 }
 
 
+WITHOUT_ANSWER = {"attach_policy", "delete_thing", "update_thing"}
+
+
+class CutOff(Exception):
+    """Only a part of the answer came, which botocore takes for an empty one."""
+
+
 def missing(call: Callable[..., Any], **members: str) -> bool:
     try:
         call(**members)
@@ -83,6 +90,8 @@ class Round:
     def write(self, method: str, **members: Any) -> Any:
         """The answer once it is acknowledged; the end of the worker when the node is gone."""
         answer = getattr(self.iot, method)(**members)
+        if method not in WITHOUT_ANSWER and answer.keys() == {"ResponseMetadata"}:
+            raise CutOff
         self.enough.release()
         return answer
 
@@ -90,7 +99,7 @@ class Round:
         try:
             for turn in itertools.count():
                 job(self, f"r{self.number}-{name}-{turn}")
-        except (HTTPClientError, EndpointConnectionError):
+        except (HTTPClientError, EndpointConnectionError, CutOff):
             pass  # killed: what was under way may have happened or not
         except BaseException as error:
             self.wrong.append(error)

@@ -7,6 +7,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from cryptography import x509
+
 from sekisho.broker import presence
 from sekisho.broker.authorizer import Authorizer, variables_of
 from sekisho.logic.arns import arn
@@ -14,7 +16,7 @@ from sekisho.logic.lifecycle import may_connect
 from sekisho.logic.variables import certificate_attributes
 from sekisho.mqtt.packets import Connect
 from sekisho.mqtt.reasons import Reason
-from sekisho.services.identity import Identity, parse_der
+from sekisho.services.identity import Identity
 from sekisho.store.statement import StoreError
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ class Admission:
         self._peer = peer
         self.client_id = client_id
         self.session = session
-        self._attributes: Mapping[str, Any] = {}
+        self._attributes: Mapping[str, Any] | None = None
         self._context: dict[str, Any] = {}
         self._identity: Identity | None = None
         self._will: tuple[str, bool] | None = None
@@ -100,10 +102,6 @@ class Admission:
         if der is None:
             raise self._refused("NOT_AUTHENTICATED", "no client certificate was presented")
         certificate_id = self.certificate_id
-        if not self._attributes:
-            certificate = parse_der(der)
-            if certificate is not None:
-                self._attributes = certificate_attributes(certificate)
         account, region = hub.place
         try:
             async with asyncio.timeout(FAIL_CLOSED):
@@ -129,6 +127,8 @@ class Admission:
             raise self._refused(
                 "NOT_AUTHENTICATED", f"certificate {certificate_id} is not valid at this time"
             )
+        if self._attributes is None:
+            self._attributes = attributes_of(der)
         variables = variables_of(identity, self._attributes, self.client_id, self._peer.address, hub.domain)
         return Authorizer(identity, variables)
 
@@ -181,6 +181,20 @@ class Admission:
                 **refusal,
             },
         )
+
+
+def attributes_of(der: bytes) -> Mapping[str, Any]:
+    """A certificate's policy variables; none when there is something in it that cannot be read."""
+    try:
+        return certificate_attributes(x509.load_der_x509_certificate(der))
+    except (
+        ValueError,
+        TypeError,
+        x509.InvalidVersion,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    ):
+        return {}
 
 
 VERBS = {

@@ -30,13 +30,14 @@ class Reception(NamedTuple):
 class Delivery:
     """What a client is sent, and what waits to be sent to it."""
 
-    __slots__ = ("_client", "_last", "_receptions", "_waiting")
+    __slots__ = ("_client", "_last", "_receptions", "_waiting", "_waiting_bytes")
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._last: Message | None = None
         self._receptions: dict[str, Reception | None] = {}
         self._waiting: deque[Message] = deque()
+        self._waiting_bytes = 0
 
     def offer(self, message: Message) -> Awaitable[None] | None:
         """Deliver a message that one of the subscriptions matches; once, however many of them do."""
@@ -55,8 +56,9 @@ class Delivery:
             if not self._waiting and self._may_send():
                 self._send(message)
                 client.flush()
-            elif len(self._waiting) < WAITING:
+            elif self._may_wait(message):
                 self._waiting.append(message)
+                self._waiting_bytes += len(message.payload)
             else:
                 client.hub.counters["dropped"] += 1
             return None
@@ -73,12 +75,20 @@ class Delivery:
     def pump(self) -> None:
         """Send what waited, as far as the window of unacknowledged messages is open."""
         while self._waiting and self._may_send():
-            self._send(self._waiting.popleft())
+            message = self._waiting.popleft()
+            self._waiting_bytes -= len(message.payload)
+            self._send(message)
 
     def _may_send(self) -> bool:
         client = self._client
         transport = client.transport
         return client.connection.can_send and transport.get_write_buffer_size() <= transport.high_water
+
+    def _may_wait(self, message: Message) -> bool:
+        """As many bytes as may wait to be written, or one message, however large."""
+        waiting = self._waiting
+        room = self._client.transport.high_water - self._waiting_bytes
+        return not waiting or (len(waiting) < WAITING and len(message.payload) <= room)
 
     def answer(self, message: Message) -> None:
         """Deliver an engine's answer to this connection alone, if it has subscribed to its topic."""
@@ -92,6 +102,7 @@ class Delivery:
 
     def clear(self) -> None:
         self._waiting.clear()
+        self._waiting_bytes = 0
         self._last = None
 
     def _send(self, message: Message) -> None:
