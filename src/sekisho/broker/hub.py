@@ -223,13 +223,13 @@ class Hub:
         self.changes_seen += 1
         stale: set[Client] = set()
         for change in changes:
+            self.identities.forget(change)
             match change.kind:
                 case "cert":
                     stale |= self._by_certificate.get(change.id, set())
                 case "attached-policy" | "thing-principal":
                     stale |= self._by_certificate.get(certificate_id_of(change.id), set())
                 case "policy":
-                    self.identities.forget_policy(change.account, change.region, change.id)
                     stale |= {c for c in self._of(change) if change.id in c.policy_names}
                 case "thing":
                     stale |= {c for c in self._of(change) if c.uses_thing(change.id)}

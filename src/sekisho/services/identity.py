@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 from cryptography import x509
@@ -12,9 +12,14 @@ from cryptography import x509
 from sekisho.logic.arns import arn, parse_arn
 from sekisho.logic.policy import MalformedPolicy, NamedPolicy, Policy, PolicySet, parse_policy
 from sekisho.store import tables
+from sekisho.store.changes import Change
 from sekisho.store.store import Store
 
-KEPT_POLICIES = 10_000
+KEPT = 20_000
+"""Of each kind, how many are kept; past that all are read anew."""
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,56 +48,97 @@ class Identity:
     things: frozenset[str] = field(default_factory=frozenset)
 
 
-class Identities:
-    """Reads identities from the registry, and keeps the parsed policies that many of them share.
+class Registration(NamedTuple):
+    """What the registry has of one certificate: its document, its policies' names, and its things, each with
+    whether it is attached exclusively."""
 
-    ``forget_policy`` is called from the change feed, so that no kept policy outlives its change.
+    certificate: Mapping[str, Any]
+    policies: tuple[str, ...]
+    things: Mapping[str, bool]
+
+
+class Identities:
+    """Reads identities from the registry, and keeps what it has read until the change feed says otherwise.
+
+    ``forget`` is called for every change, so that nothing kept outlives it; what was read while a change
+    came is used once and not kept.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._changes = 0
+        self._registrations: dict[tuple[str, str, str], Registration] = {}
         self._policies: dict[tuple[str, str, str], NamedPolicy] = {}
+        self._things: dict[tuple[str, str, str], Mapping[str, Any]] = {}
         self._sets: dict[tuple[NamedPolicy, ...], PolicySet] = {}
         self._parsed: dict[str, Policy] = {}
 
-    def forget_policy(self, account: str, region: str, name: str) -> None:
-        self._policies.pop((account, region, name), None)
+    def forget(self, change: Change) -> None:
+        """Something in the registry has changed."""
+        self._changes += 1
+        account, region, id = change.account, change.region, change.id
+        match change.kind:
+            case "cert":
+                self._registrations.pop((account, region, id), None)
+            case "attached-policy" | "thing-principal":
+                self._registrations.pop((account, region, certificate_id_of(id)), None)
+            case "policy":
+                self._policies.pop((account, region, id), None)
+            case "thing":
+                self._things.pop((account, region, id), None)
+
+    def _keep(self, kept: dict[K, V], key: K, value: V, seen: int) -> V:
+        if self._changes == seen:
+            if len(kept) >= KEPT:
+                kept.clear()
+            kept[key] = value
+        return value
 
     async def load(self, account: str, region: str, certificate_id: str, client_id: str) -> Identity | None:
         """The identity, or None when the certificate is not registered in this account and region."""
-        rows = await self._store.fetch(*tables.get_resource(account, region, "cert", certificate_id))
-        if not rows:
+        registration = await self._registration(account, region, certificate_id)
+        if registration is None:
             return None
-        certificate: dict[str, Any] = orjson.loads(rows[0]["body"])
-        certificate_arn = certificate["certificateArn"]
-        attached = await self._store.fetch(
-            *tables.links_to(account, region, "attached-policy", certificate_arn, after="", limit=250)
-        )
-        policies = []
-        for row in attached:
-            policy = await self._policy(account, region, row["source"])
-            if policy is not None:
-                policies.append(policy)
-        links = await self._store.fetch(
-            *tables.links_to(account, region, "thing-principal", certificate_arn, after="", limit=250)
-        )
-        things = {
-            row["source"]: orjson.loads(row["body"]).get("thingPrincipalType") == "EXCLUSIVE_THING"
-            for row in links
-        }
+        found = [await self._policy(account, region, name) for name in registration.policies]
+        certificate = registration.certificate
         validity = certificate["validity"]
         return Identity(
             account,
             region,
             certificate_id,
-            certificate_arn,
+            certificate["certificateArn"],
             certificate["status"],
             validity["notBefore"],
             validity["notAfter"],
-            self._set(tuple(policies)),
-            await self._thing(account, region, things, client_id),
-            frozenset(things),
+            self._set(tuple(policy for policy in found if policy is not None)),
+            await self._thing(account, region, registration.things, client_id),
+            frozenset(registration.things),
         )
+
+    async def _registration(self, account: str, region: str, id: str) -> Registration | None:
+        key = (account, region, id)
+        kept = self._registrations.get(key)
+        if kept is not None:
+            return kept
+        seen = self._changes
+        rows = await self._store.fetch(*tables.get_resource(account, region, "cert", id))
+        if not rows:
+            return None
+        certificate: dict[str, Any] = orjson.loads(rows[0]["body"])
+        del certificate["certificatePem"]  # nobody here needs it, and it is the largest part
+        arn = certificate["certificateArn"]
+        attached = await self._store.fetch(
+            *tables.links_to(account, region, "attached-policy", arn, after="", limit=250)
+        )
+        links = await self._store.fetch(
+            *tables.links_to(account, region, "thing-principal", arn, after="", limit=250)
+        )
+        things = {
+            row["source"]: orjson.loads(row["body"]).get("thingPrincipalType") == "EXCLUSIVE_THING"
+            for row in links
+        }
+        found = Registration(certificate, tuple(row["source"] for row in attached), things)
+        return self._keep(self._registrations, key, found, seen)
 
     async def _thing(
         self, account: str, region: str, things: Mapping[str, bool], client_id: str
@@ -103,32 +149,34 @@ class Identities:
         name = exclusive[0] if exclusive else client_id
         if name not in things:
             return None
-        rows = await self._store.fetch(*tables.get_resource(account, region, "thing", name))
-        if not rows:
-            return None
-        body = orjson.loads(rows[0]["body"])
+        key = (account, region, name)
+        body = self._things.get(key)
+        if body is None:
+            seen = self._changes
+            rows = await self._store.fetch(*tables.get_resource(account, region, "thing", name))
+            if not rows:
+                return None
+            body = self._keep(self._things, key, orjson.loads(rows[0]["body"]), seen)
         return ThingView(name, body.get("thingTypeName"), body["attributes"], bool(exclusive))
 
     async def _policy(self, account: str, region: str, name: str) -> NamedPolicy | None:
-        kept = self._policies.get((account, region, name))
+        key = (account, region, name)
+        kept = self._policies.get(key)
         if kept is not None:
             return kept
+        seen = self._changes
         rows = await self._store.fetch(*tables.get_resource(account, region, "policy", name))
         if not rows:
             return None
         body = orjson.loads(rows[0]["body"])
         version = body["defaultVersionId"]
         policy = NamedPolicy(name, version, self._parse(body["versions"][version]["policyDocument"]))
-        if len(self._policies) >= KEPT_POLICIES:
-            self._policies.clear()
-            self._sets.clear()
-        self._policies[account, region, name] = policy
-        return policy
+        return self._keep(self._policies, key, policy, seen)
 
     def _parse(self, text: str) -> Policy:
         parsed = self._parsed.get(text)
         if parsed is None:
-            if len(self._parsed) >= KEPT_POLICIES:
+            if len(self._parsed) >= KEPT:
                 self._parsed.clear()
             try:
                 parsed = parse_policy(text)
@@ -142,7 +190,7 @@ class Identities:
     def _set(self, policies: tuple[NamedPolicy, ...]) -> PolicySet:
         kept = self._sets.get(policies)
         if kept is None:
-            if len(self._sets) >= KEPT_POLICIES:
+            if len(self._sets) >= KEPT:
                 self._sets.clear()
             kept = self._sets[policies] = PolicySet(policies)
         return kept
