@@ -258,6 +258,7 @@ class Node:
         def websocket(peer: Peer) -> WebSocket:
             return WebSocket(hub, peer, flusher, authenticate, lambda who: client(hub, who), life)
 
+        connections: set[TlsTransport] = set()
         for sock, with_http in zip(socks, (False, True), strict=True):
             listener = Listener(
                 loop,
@@ -271,6 +272,7 @@ class Node:
                 websocket=websocket,
                 handshake_timeout=config["mqtt.limits.connect_timeout"],
                 most=config["mqtt.limits.connections"],
+                connections=connections,
             )
             self._undo.callback(listener.close)
 

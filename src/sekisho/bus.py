@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol
 
+import structlog
+
 from sekisho.mqtt.message import Message
 from sekisho.mqtt.topics import matches
+
+log = structlog.get_logger("sekisho.bus")
 
 Handler = Callable[[Message], Awaitable[None] | None]
 
@@ -59,10 +63,11 @@ class LocalBus:
 
     async def publish(self, account: str, region: str, topic: str, message: Message) -> None:
         told: set[tuple[str, str]] = set()
-        for bus in self._exchange.buses:
+        # Copies: a handler may close its bus.
+        for bus in list(self._exchange.buses):
             if bus is self:
                 continue
-            for subscription in bus._subscriptions:
+            for subscription in list(bus._subscriptions):
                 if not _wants(subscription, account, region, topic):
                     continue
                 if subscription.group is not None:
@@ -70,9 +75,13 @@ class LocalBus:
                     if member in told:
                         continue
                     told.add(member)
-                result = subscription.handler(message)
-                if result is not None:
-                    await result
+                try:
+                    result = subscription.handler(message)
+                    if result is not None:
+                        await result
+                except Exception:
+                    # Another node's trouble is not the sender's, nor that of those behind it.
+                    log.exception("a message from another node was not handled", topic=topic)
 
     async def subscribe(
         self, account: str, region: str, filter: str, handler: Handler, group: str | None = None

@@ -56,7 +56,9 @@ SETTINGS: dict[str, Setting] = {
     "mqtt.limits.keep_alive_min": Setting(30, "seconds"),
     "mqtt.limits.keep_alive_max": Setting(1200, "seconds"),
     "mqtt.limits.connect_timeout": Setting(10.0, "seconds for the TLS handshake, and then for CONNECT"),
-    "mqtt.limits.outbound_bytes": Setting(4194304, "bytes waiting for one slow reader before it is dropped"),
+    "mqtt.limits.outbound_bytes": Setting(
+        4194304, "bytes that may wait for one slow reader; what comes then is lost to it"
+    ),
     "mqtt.limits.websocket_seconds": Setting(86400, "seconds that a connection over WebSocket may last"),
     "mqtt.limits.connections": Setting(15000, "connections of this node"),
     "connections.keep": Setting(1000000, "ended connections kept, for 31 days at most"),

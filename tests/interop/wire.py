@@ -193,7 +193,9 @@ class Wire:
         alpn: list[str] | None = None,
         tls: ssl.TLSVersion | None = None,
         server_name: str | None = "localhost",
+        receive_buffer: int = 0,
     ) -> None:
+        """``receive_buffer`` bounds what the system takes in for a client that does not read, in bytes."""
         context = tls_context(ca, identity)
         if alpn is not None:
             context.set_alpn_protocols(alpn)
@@ -201,7 +203,11 @@ class Wire:
             context.minimum_version = context.maximum_version = tls
         if server_name != "localhost":
             context.check_hostname = False
-        plain = socket.create_connection(address, PATIENCE)
+        plain = socket.socket()
+        if receive_buffer:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        plain.settimeout(PATIENCE)
+        plain.connect(address)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             self.sock = context.wrap_socket(plain, server_hostname=server_name)
@@ -372,6 +378,7 @@ class Wire:
         """DISCONNECT, then wait until the node has closed."""
         self.send(packet(0xE0, b"" if reason is None else bytes([reason])))
         self.until_closed()
+        self.close()
 
     def message(self, within: float = PATIENCE) -> Message:
         if not self._inbox:

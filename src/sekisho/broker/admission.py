@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from sekisho.broker import presence
 from sekisho.broker.authorizer import Authorizer, variables_of
-from sekisho.broker.identification import Unidentified, certificate_id, identify
+from sekisho.broker.identification import Unidentified, attributes_of, certificate_id, identify
 from sekisho.logic.arns import arn
-from sekisho.logic.variables import certificate_attributes
 from sekisho.mqtt.packets import Connect
 from sekisho.mqtt.reasons import Reason
-from sekisho.services.identity import Identity, parse_der
+from sekisho.services.identity import Identity
 
 if TYPE_CHECKING:
     from sekisho.broker.hub import Hub
@@ -43,7 +42,7 @@ class Admission:
         self._peer = peer
         self.client_id = client_id
         self.session = session
-        self._attributes: Mapping[str, Any] = {}
+        self._attributes: Mapping[str, Any] | None = None
         self._context: dict[str, Any] = {}
         self._identity: Identity | None = None
         self._will: tuple[str, bool] | None = None
@@ -97,10 +96,9 @@ class Admission:
             self._identity = error.identity or self._identity
             raise self._refused(error.reason, error.words, error.code, error.disconnect_reason) from None
         self._identity = identity
-        if peer.principal is None and peer.certificate_der is not None and not self._attributes:
-            certificate = parse_der(peer.certificate_der)
-            if certificate is not None:
-                self._attributes = certificate_attributes(certificate)
+        if self._attributes is None:
+            der = peer.certificate_der if peer.principal is None else None
+            self._attributes = attributes_of(der) if der is not None else {}
         variables = variables_of(identity, self._attributes, self.client_id, peer.address, hub.domain)
         return Authorizer(identity, variables)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import uuid
 from collections import deque
@@ -14,15 +13,13 @@ import structlog
 from sekisho.broker import presence
 from sekisho.broker.admission import Admission, Refused
 from sekisho.broker.authorizer import Authorizer
-from sekisho.broker.delivery import KEPT_DECISIONS, Delivery
-from sekisho.broker.hub import both
+from sekisho.broker.delivery import Delivery
+from sekisho.broker.publisher import Publisher
 from sekisho.broker.registry import Entry, closed, opened
 from sekisho.broker.session import Session
 from sekisho.broker.subscriber import Subscriber
 from sekisho.mqtt.connection import Connection, State
-from sekisho.mqtt.message import Message, in_range
 from sekisho.mqtt.packets import (
-    NO_PROPERTIES,
     Connect,
     Disconnect,
     Packet,
@@ -73,6 +70,7 @@ class Client:
         self.authorizer: Authorizer
         self.admission: Admission | None = None
         self.delivery = Delivery(self)
+        self.publisher = Publisher(self)
         self.subscriber = Subscriber(self)
         self.disconnect_reason = ""
         self._handlers: Mapping[type, Handler] = HANDLERS
@@ -81,7 +79,6 @@ class Client:
         self.joined = False
         self._by_client = False
         self._will: Will | None = None
-        self._publishable: dict[str, bool] = {}
         self._backlog: deque[Packet | Violation] = deque()
         self._busy = False
         self._stalled = False
@@ -162,7 +159,7 @@ class Client:
         hub.leave(self)
         closed(self, reason)
         will = self._will
-        if will is not None and self._allows_publish(will.topic):
+        if will is not None and self.publisher.allows(will.topic):
             hub.announce_will(self, will)
         if presence.has_events(self.client_id):
             hub.announce(
@@ -269,98 +266,15 @@ class Client:
         thing = self.authorizer.identity.thing
         return thing.name if thing is not None and thing.exclusive else None
 
-    # --- PUBLISH and its acknowledgement -------------------------------------------------------------------
+    # --- packets -------------------------------------------------------------------------------------------
 
     def _on_publish(self, packet: Publish) -> Awaitable[None] | None:
-        topic = packet.topic
-        allowed = self._publishable.get(topic)
-        if allowed is None:
-            allowed = self._decide_publish(topic)
-        if not allowed or (packet.retain and not self._may_retain(topic)):
-            self._refuse_publish(packet)
-            return None
-        hub = self.hub
-        message = Message(
-            self.account,
-            self.region,
-            topic,
-            packet.payload,
-            packet.qos,
-            packet.retain,
-            in_range(packet.properties) if packet.properties else NO_PROPERTIES,
-            self.client_id,
-            self.principal_id,
-            self.peer.address,
-            hub.clock.now(),
-        )
-        if topic[0] == "$":
-            hub.request(message)
-            pending = None
-        else:
-            pending = hub.publish(message, self.space)
-            if packet.retain:
-                pending = both(pending, hub.retained.keep(message))
-        if not packet.qos:
-            return pending
-        if pending is None:
-            self.connection.acknowledge(packet.packet_id)
-            return None
-        # What follows need not wait: several publishes share one commit, and acknowledgements may be late.
-        taken = asyncio.ensure_future(pending)
-        taken.add_done_callback(lambda done: self._acknowledge(done, packet.packet_id))
-        return taken if self.connection.inbound_full else None
-
-    def _acknowledge(self, taken: asyncio.Future[None], packet_id: int) -> None:
-        """A message is on the disk, or could not be put there: then it must not be acknowledged."""
-        if taken.cancelled() or taken.exception() is not None:
-            self.end(Reason.UNSPECIFIED_ERROR, "the message could not be stored", "SERVER_ERROR")
-            return
-        self.connection.acknowledge(packet_id)
-        self.flush()
-
-    def _allows_publish(self, topic: str) -> bool:
-        return self.authorizer.allows("iot:Publish", "topic", topic)
-
-    def _may_retain(self, topic: str) -> bool:
-        """Retaining needs a right of its own; reserved topics retain nothing (AWS IoT Developer Guide)."""
-        return topic[0] != "$" and self.authorizer.allows("iot:RetainPublish", "topic", topic)
-
-    def _decide_publish(self, topic: str) -> bool:
-        allowed = self._allows_publish(topic) and (topic[0] != "$" or bool(self.hub.engines.match(topic)))
-        if len(self._publishable) >= KEPT_DECISIONS:
-            self._publishable.clear()
-        self._publishable[topic] = allowed
-        return allowed
-
-    def _refuse_publish(self, packet: Publish) -> None:
-        topic = packet.topic
-        closes = self.connection.version == 4 or not packet.qos
-        effect = "the connection was closed" if closes else "PUBACK 0x87 (not authorized)"
-        code: int = Reason.NOT_AUTHORIZED
-        disconnect_reason = "CLIENT_ERROR"
-        if not self._allows_publish(topic):
-            words = f"not authorized to publish to {topic}"
-            self.record_denial("iot:Publish", "topic", topic, words, effect)
-            disconnect_reason = "AUTH_ERROR"
-        elif packet.retain and topic[0] != "$":
-            words = f"not authorized to retain a message on {topic}"
-            self.record_denial("iot:RetainPublish", "topic", topic, words, effect)
-            disconnect_reason = "AUTH_ERROR"
-        else:
-            words = f"{topic} is reserved, and nothing on this node answers there"
-            self.record(action="iot:Publish", resource=topic, reason=words, effect=effect)
-        if closes:
-            self.end(code, words, disconnect_reason)
-        else:
-            self.connection.acknowledge(packet.packet_id, code, words)
-            self.flush()
+        return self.publisher.publish(packet)
 
     def _on_puback(self, packet: Puback) -> None:
         self.delivery.settle(packet.packet_id)
         self.delivery.pump()
         self.flush()
-
-    # --- SUBSCRIBE and the rest ----------------------------------------------------------------------------
 
     def _on_subscribe(self, packet: Subscribe) -> Awaitable[None]:
         return self.subscriber.subscribe(packet)
@@ -385,11 +299,6 @@ class Client:
         self.record(action="mqtt", resource="", reason=violation.text, effect="the connection was closed")
         self.end(violation.reason, violation.text, "CLIENT_ERROR")
 
-    def _on_unexpected(self, packet: Packet) -> None:
-        self._on_violation(
-            Violation(Reason.PROTOCOL_ERROR, f"{type(packet).__name__.upper()} is not expected here")
-        )
-
     # --- live changes --------------------------------------------------------------------------------------
 
     @property
@@ -411,7 +320,7 @@ class Client:
             while self._outdated:
                 self._outdated = False
                 self.authorizer = await self.admission.authorize()
-                self._publishable.clear()
+                self.publisher.forget_decisions()
                 self.delivery.forget_decisions()
                 self.admission.check_connect(self.authorizer)
         except Refused as refusal:

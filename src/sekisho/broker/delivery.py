@@ -47,6 +47,19 @@ class Retain(NamedTuple):
     message: Message
 
 
+Item = Message | Retain | Handed
+
+
+def _size(item: Item) -> int:
+    match item:
+        case Retain(message):
+            return len(message.payload)
+        case Handed(stored, _):
+            return len(stored.message.payload)
+        case _:
+            return len(item.payload)
+
+
 class Delivery:
     """What a client is sent, and what waits to be sent to it."""
 
@@ -58,6 +71,7 @@ class Delivery:
         "_resends",
         "_room",
         "_waiting",
+        "_waiting_bytes",
         "delivered",
     )
 
@@ -65,7 +79,8 @@ class Delivery:
         self._client = client
         self._last: Message | None = None
         self._receptions: dict[str, Reception | None] = {}
-        self._waiting: deque[Message | Retain | Handed] = deque()
+        self._waiting: deque[Item] = deque()
+        self._waiting_bytes = 0
         self._room: asyncio.Event | None = None
         self._aliases: Aliases | None = None
         self._resends: Resends | None = None
@@ -143,8 +158,8 @@ class Delivery:
         if not self._waiting and self._may_send():
             self._send(item)
             client.flush()
-        elif len(self._waiting) < WAITING:
-            self._waiting.append(item)
+        elif self._may_wait(item):
+            self._wait(item)
         else:
             client.hub.counters["dropped"] += 1
 
@@ -156,9 +171,10 @@ class Delivery:
     def offer_stored(self, stored: Stored, owner: Receiver) -> bool:
         """Deliver a message that is a row; False when there is no room, so that it must stay one."""
         if self._waiting or not self._may_send():
-            if len(self._waiting) >= WAITING:
+            handed = Handed(stored, owner)
+            if not self._may_wait(handed):
                 return False
-            self._waiting.append(Handed(stored, owner))
+            self._wait(handed)
             return True
         self._send(Handed(stored, owner))
         self._client.flush()
@@ -177,7 +193,9 @@ class Delivery:
     def pump(self) -> None:
         """Send what waited, as far as the window of unacknowledged messages is open."""
         while self._waiting and self._may_send():
-            self._send(self._waiting.popleft())
+            item = self._waiting.popleft()
+            self._waiting_bytes -= _size(item)
+            self._send(item)
         if not self._waiting:
             if self._room is not None:
                 self._room.set()
@@ -238,6 +256,16 @@ class Delivery:
             and transport.get_write_buffer_size() <= transport.high_water
         )
 
+    def _may_wait(self, item: Item) -> bool:
+        """As many bytes as may wait to be written, or one message, however large."""
+        waiting = self._waiting
+        room = self._client.transport.high_water - self._waiting_bytes
+        return not waiting or (len(waiting) < WAITING and _size(item) <= room)
+
+    def _wait(self, item: Item) -> None:
+        self._waiting.append(item)
+        self._waiting_bytes += _size(item)
+
     def answer(self, message: Message) -> None:
         """Deliver an engine's answer to this connection alone, if it has subscribed to its topic."""
         client = self._client
@@ -250,6 +278,7 @@ class Delivery:
 
     def clear(self) -> None:
         self._waiting.clear()
+        self._waiting_bytes = 0
         self._last = None
         if self._room is not None:
             self._room.set()

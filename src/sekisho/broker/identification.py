@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
 
 from sekisho.logic.lifecycle import may_connect
+from sekisho.logic.variables import certificate_attributes
 from sekisho.mqtt.reasons import Reason
 from sekisho.services.identity import Identity, iam_identity
 from sekisho.store.statement import StoreError
@@ -77,3 +81,17 @@ async def identify(hub: Hub, peer: Peer, client_id: str) -> Identity:
             "NOT_AUTHENTICATED", f"certificate {id} is not valid at this time", identity=identity
         )
     return identity
+
+
+def attributes_of(der: bytes) -> Mapping[str, Any]:
+    """A certificate's policy variables; none when there is something in it that cannot be read."""
+    try:
+        return certificate_attributes(x509.load_der_x509_certificate(der))
+    except (
+        ValueError,
+        TypeError,
+        x509.InvalidVersion,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    ):
+        return {}

@@ -55,7 +55,7 @@ class LimitedClient(Client):
     def on_publish(self, packet: Publish) -> Awaitable[None] | None:
         """A PUBLISH, if it is within the rate."""
         if self._publishes.take(self.hub.clock.tick()):
-            return self._on_publish(packet)
+            return self.publisher.publish(packet)
         self.connection.discard(packet.packet_id)
         self.hub.counters["throttled"] += 1
         words = f"more than {self.hub.limits.publishes_per_second} messages a second from this connection"

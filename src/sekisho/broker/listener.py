@@ -78,9 +78,11 @@ class Listener:
         websocket: Callable[[Peer], ByteProtocol],
         handshake_timeout: float,
         most: int,
+        connections: set[TlsTransport] | None = None,
     ) -> None:
+        """``most`` connections at once, over all listeners that are given the same ``connections``."""
         self.port: int = sock.getsockname()[1]
-        self.connections: set[TlsTransport] = set()
+        self.connections: set[TlsTransport] = set() if connections is None else connections
         self._loop = loop
         self._sock = sock
         self._context = context

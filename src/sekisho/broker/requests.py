@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from sekisho.aws.errors import ForbiddenException, ServiceUnavailableException
 from sekisho.broker.admission import record_refusal
 from sekisho.broker.authorizer import Authorizer, request_variables
-from sekisho.broker.identification import Unidentified, identify
-from sekisho.logic.variables import certificate_attributes
+from sekisho.broker.identification import Unidentified, attributes_of, identify
 from sekisho.mqtt.reasons import Reason
-from sekisho.services.identity import Identity, parse_der
+from sekisho.services.identity import Identity
 
 if TYPE_CHECKING:
     from sekisho.broker.hub import Hub
@@ -36,8 +35,7 @@ async def authorize_publish(hub: Hub, peer: Peer, topic: str, retain: bool) -> I
         effect = UNAVAILABLE if away else DENIED
         record_refusal(hub, peer, action="iot:Publish", resource=topic, reason=why, effect=effect)
         raise ServiceUnavailableException(error.words) if away else ForbiddenException(why) from None
-    certificate = parse_der(peer.certificate_der) if peer.certificate_der is not None else None
-    attributes = certificate_attributes(certificate) if certificate is not None else {}
+    attributes = attributes_of(peer.certificate_der) if peer.certificate_der is not None else {}
     authorizer = Authorizer(identity, request_variables(identity, attributes, peer.address, hub.domain))
     for action, verb in ACTIONS.items():
         if action == "iot:RetainPublish" and not retain:

@@ -56,9 +56,6 @@ def _select_alpn(connection: SSL.Connection, offered: Sequence[bytes]) -> Any:
 
 
 def peer_certificate_der(connection: SSL.Connection) -> bytes | None:
-    certificate = connection.get_peer_certificate(as_cryptography=True)
-    if certificate is None:
-        return None
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    return certificate.public_bytes(Encoding.DER)
+    # Not as cryptography's: that would read it, and raise at whatever a stranger has put into it.
+    certificate = connection.get_peer_certificate()
+    return crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate) if certificate is not None else None

@@ -134,6 +134,10 @@ class TlsTransport(asyncio.Transport):
         except (SSL.Error, OSError) as error:
             self._lose(ConnectionResetError(_words(error)))
             return
+        except Exception:
+            # A fault of ours, for the log; it costs this connection, and no other.
+            self._lose(None)
+            raise
         if self.tls.pending():
             self._loop.call_soon(self._read_on)
 

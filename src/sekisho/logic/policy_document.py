@@ -181,6 +181,10 @@ def _conditions(found: object, where: str, *, variables: bool) -> tuple[Conditio
             if not key:
                 raise MalformedPolicy(f"{where}: {shown(operator)} has an empty key")
             values = _scalars(value, f"{where}: {shown(operator)} of {shown(key)}")
+            if not values and not operator.startswith("ForAllValues:"):
+                # "ForAllValues" of nothing allows none of the key's values: the AWS IoT Developer Guide has
+                # it for iot:ConnectAttributes (Connect policy examples).
+                raise MalformedPolicy(f"{where}: {shown(operator)} of {shown(key)} is an empty list")
             try:
                 conditions.append(parse_condition(operator, key, values, variables=variables))
             except ValueError as error:
@@ -192,8 +196,6 @@ def _conditions(found: object, where: str, *, variables: bool) -> tuple[Conditio
 
 def _scalars(found: object, where: str) -> list[str]:
     values = found if isinstance(found, list) else [found]
-    if not values:
-        raise MalformedPolicy(f"{where} is an empty list")
     texts = []
     for value in values:
         match value:

@@ -29,6 +29,9 @@ log = structlog.get_logger("sekisho.api")
 
 Function = Callable[..., Awaitable[Document | None]]
 
+RESOURCE_KEPT = 2048
+"""Characters of a resource that an audit line keeps; an ARN has no more."""
+
 ATTEMPTS = 20
 """How often an operation is run again because what it read had changed before it could commit."""
 
@@ -118,6 +121,10 @@ class Api:
             raise NotImplementedException(f"{service}:{operation} is not implemented by this node")
         return bound
 
+    def check(self, service: str, operation: str, members: Mapping[str, Any]) -> None:
+        """Hold members against the model; the service's validation error says what is wrong."""
+        self._models[service, operation].validate(members)
+
     async def invoke(self, caller: Caller, service: str, operation: str, **members: Any) -> Document:
         """Authorize, validate, run and commit one operation, and write who did what.
 
@@ -133,7 +140,7 @@ class Api:
         audit = bound.audited and (service, operation) not in UNAUDITED
         try:
             self._authorize(caller, service, operation, resource, members)
-            self._models[service, operation].validate(members)
+            self.check(service, operation, members)
             return await self._run(bound, caller, service, operation, members, resource, audit)
         except AwsError as error:
             if audit or isinstance(error, AccessDeniedException | ForbiddenException):
@@ -160,7 +167,7 @@ class Api:
         for _ in range(ATTEMPTS):
             now = deps.clock.now()
             work = Work(deps.store, caller.account, caller.region, now)
-            call = Call(deps, caller, service, operation, now, work)
+            call = Call(deps, caller, service, operation, now, work, self.check)
             result = await bound.function(call, **members)
             try:
                 if work.writes or audit:
@@ -201,7 +208,7 @@ class Api:
                 principal=caller.principal.arn,
                 service=service,
                 operation=operation,
-                resource=resource,
+                resource=_kept(resource),
                 outcome=outcome,
                 request_id=caller.request_id,
                 source_ip=caller.source_ip,
@@ -223,6 +230,11 @@ DENIALS: Mapping[str, type[AwsError]] = {"iot-data": ForbiddenException}
 """How a service spells that the caller may not, where it is not AccessDeniedException."""
 
 ACTION_PREFIXES = {"iot-data": "iot", "iot-jobs-data": "iotjobsdata", "iotidentity": "iot"}
+
+
+def _kept(resource: str) -> str:
+    """A resource as the audit table keeps it: whatever a caller named, it fits and databases take it."""
+    return resource[:RESOURCE_KEPT].replace("\0", "\ufffd")
 
 
 def _functions(module: ModuleType) -> Iterable[Function]:

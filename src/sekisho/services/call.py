@@ -71,7 +71,11 @@ class Deps:
 
 @dataclass(slots=True)
 class Call:
-    """What an operation gets as its first argument. Everything it writes goes through ``work``."""
+    """What an operation gets as its first argument. Everything it writes goes through ``work``.
+
+    ``check(service, operation, members)`` holds members against a model, as the door does, for an operation
+    that is made of others.
+    """
 
     deps: Deps
     caller: Caller
@@ -79,6 +83,7 @@ class Call:
     operation: str
     now: float
     work: Work
+    check: Callable[[str, str, Mapping[str, Any]], None]
 
     @property
     def account(self) -> str:

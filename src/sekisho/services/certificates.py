@@ -53,7 +53,7 @@ async def update_certificate(call: Call, certificateId: str, newStatus: str) -> 
     certificate = await call.require("cert", certificateId)
     why_not = check_transition(certificate["status"], newStatus)
     if why_not:
-        raise CertificateStateException(f"{why_not} Id: {certificateId}")
+        raise CertificateStateException(f"{why_not}. Id: {certificateId}")
     if certificate["status"] != newStatus:  # idempotent (botocore, UpdateCertificate)
         changed = {"status": newStatus, "customerVersion": certificate["customerVersion"] + 1}
         await call.work.put("cert", certificateId, certificate | changed, what=newStatus)

@@ -8,7 +8,6 @@ from math import inf
 from typing import Any, NamedTuple, TypeVar
 
 import orjson
-from cryptography import x509
 
 from sekisho.logic.arns import parse_arn
 from sekisho.logic.policy import MalformedPolicy, NamedPolicy, Policy, PolicySet, parse_policy
@@ -228,11 +227,3 @@ def certificate_id_of(principal: str) -> str:
     except ValueError:
         return ""
     return id if kind == "cert" else ""
-
-
-def parse_der(der: bytes) -> x509.Certificate | None:
-    """A certificate that came in a handshake; None when it is not one that can be read."""
-    try:
-        return x509.load_der_x509_certificate(der)
-    except ValueError:
-        return None

@@ -7,8 +7,10 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from sekisho.aws.errors import InvalidRequestException
 from sekisho.logic.certificates import (
     DEFAULT_SUBJECT,
+    NOT_AFTER,
     certificate_id,
     certificate_pem,
     generate_rsa_key,
@@ -16,6 +18,9 @@ from sekisho.logic.certificates import (
 )
 from sekisho.services.call import Call
 from sekisho.services.work import Document
+
+EARLIEST = -631_065_600.0
+"""Epoch seconds of 1950-01-02: a certificate's dates begin with 1950 (RFC 5280, 4.1.2.5.1)."""
 
 
 async def issue_for_csr(call: Call, csr: x509.CertificateSigningRequest, status: str) -> Document:
@@ -34,6 +39,10 @@ async def issue_for_new_key(call: Call, status: str) -> tuple[Document, str, str
 
 
 async def _issue(call: Call, public_key: Any, subject: x509.Name, status: str) -> Document:
+    if not EARLIEST <= call.now < NOT_AFTER.timestamp():
+        raise InvalidRequestException(
+            f"a certificate cannot be issued now: the clock is not between 1950 and {NOT_AFTER.isoformat()}"
+        )
     keyring = call.deps.keyring
     certificate = issue_device_certificate(keyring.ca, keyring.ca_key, public_key, subject, call.now)
     id = certificate_id(certificate)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import orjson
 
 from sekisho.aws.errors import InvalidRequestException
@@ -15,6 +17,8 @@ from sekisho.services.work import Document
 from sekisho.store import tables
 
 REFUSALS = 25
+EARLIEST = datetime(1, 1, 1, tzinfo=UTC).timestamp()
+LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 
 async def list_refusals(
@@ -31,7 +35,7 @@ async def list_refusals(
     filters |= {column: value for column, value in given.items() if value is not None}
     limit = maxResults or REFUSALS
     before = key(nextToken)
-    if before and not before.isdigit():
+    if before and not (before.isascii() and before.isdigit() and len(before) < 19):
         raise InvalidRequestException("nextToken is not one that this operation gave")
     rows = await call.deps.store.fetch(
         *tables.page_refusals(filters, int(before) if before else None, limit + 1)
@@ -67,6 +71,8 @@ async def set_clock(
         if frozen is False and speed is None and clock.state.rate == 0.0:
             speed = 1.0
         state = clock.state.turned(clock.real(), to=to, advance=advanceSeconds or 0.0, rate=speed)
+        if not EARLIEST <= state.at(clock.real()) <= LATEST:
+            raise InvalidRequestException("the clock goes from the year 1 to the year 9999")
     await write_clock(call.deps.store, state, clock.real())
     clock.state = state
     return await describe_clock(call)

@@ -20,9 +20,12 @@ def key(token: str | None) -> str:
     if not token:
         return ""
     try:
-        return base64.b64decode(token, validate=True).decode()
+        text = base64.b64decode(token, validate=True).decode()
     except (binascii.Error, ValueError):
-        raise InvalidRequestException("the page token is not one that this operation gave") from None
+        text = "\0"
+    if "\0" in text:  # no key has it, and no database takes it
+        raise InvalidRequestException("the page token is not one that this operation gave")
+    return text
 
 
 def created_key(given: str | None) -> str:

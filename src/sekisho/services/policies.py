@@ -14,7 +14,7 @@ from sekisho.aws.errors import (
 )
 from sekisho.logic.policy import MalformedPolicy, parse_policy
 from sekisho.services.call import Call
-from sekisho.services.paging import DEFAULT_PAGE, key, page_of
+from sekisho.services.paging import DEFAULT_PAGE, created_key, page_of
 from sekisho.services.tagging import drop_tags, put_tags
 from sekisho.services.work import Document
 
@@ -58,7 +58,11 @@ async def list_policies(
     call: Call, marker: str | None = None, pageSize: int | None = None, ascendingOrder: bool | None = None
 ) -> Document:
     page, after = await call.work.page(
-        "policy", key(marker), pageSize or DEFAULT_PAGE, ascending=ascendingOrder is not False
+        "policy",
+        created_key(marker),
+        pageSize or DEFAULT_PAGE,
+        by_created=True,
+        ascending=bool(ascendingOrder),
     )
     return page_of([document for _, document in page], after, "policies", "nextMarker")
 

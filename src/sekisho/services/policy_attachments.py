@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sekisho.aws.errors import InvalidRequestException, LimitExceededException
+from sekisho.aws.errors import LimitExceededException, NotImplementedException
 from sekisho.services.call import Call
 from sekisho.services.paging import DEFAULT_PAGE, cut, key
 from sekisho.services.targets import require_principal
@@ -27,6 +27,7 @@ async def attach_policy(call: Call, policyName: str, target: str) -> None:
 
 async def detach_policy(call: Call, policyName: str, target: str) -> None:
     await call.require("policy", policyName)
+    await require_principal(call, target)
     call.work.unlink(ATTACHED, policyName, target)
 
 
@@ -37,8 +38,7 @@ async def list_attached_policies(
     marker: str | None = None,
     pageSize: int | None = None,
 ) -> Document:
-    if recursive:
-        raise InvalidRequestException("recursive is for thing groups, which this node does not implement")
+    # recursive adds the policies of a thing group's parents; above a certificate there is nothing.
     await require_principal(call, target)
     return await _policies_of(call, target, marker, pageSize)
 
@@ -101,4 +101,4 @@ async def _targets_of(
 
 def _ascending_only(ascending: bool | None) -> None:
     if ascending is False:
-        raise InvalidRequestException("descending order is not implemented by this node for this listing")
+        raise NotImplementedException("descending order is not implemented by this node for this listing")

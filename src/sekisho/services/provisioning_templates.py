@@ -132,7 +132,7 @@ async def list_provisioning_template_versions(
     numbers = sorted((int(version) for version in template["versions"]), reverse=True)
     before = key(nextToken)
     if before:
-        if not before.isdigit():
+        if not (before.isascii() and before.isdigit() and len(before) < 19):
             raise InvalidRequestException("nextToken is not one that this operation gave")
         numbers = [number for number in numbers if number < int(before)]
     limit = maxResults or PAGE

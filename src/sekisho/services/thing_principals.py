@@ -37,6 +37,7 @@ async def attach_thing_principal(
 
 async def detach_thing_principal(call: Call, thingName: str, principal: str) -> None:
     await call.require("thing", thingName)
+    await require_principal(call, principal)
     call.work.unlink(KIND, thingName, principal)
 
 

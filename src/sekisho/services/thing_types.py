@@ -6,7 +6,11 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sekisho.aws.errors import InvalidRequestException, ResourceAlreadyExistsException
+from sekisho.aws.errors import (
+    InvalidRequestException,
+    NotImplementedException,
+    ResourceAlreadyExistsException,
+)
 from sekisho.services.call import Call
 from sekisho.services.paging import key, page_of
 from sekisho.services.tagging import drop_tags, put_tags
@@ -23,8 +27,8 @@ def _properties(given: Mapping[str, Any] | None) -> Document:
     given = given or {}
     for name in given:
         if name not in PROPERTIES:
-            raise InvalidRequestException(f"thingTypeProperties.{name} is not implemented by this node")
-    return {"searchableAttributes": [], **given}
+            raise NotImplementedException(f"thingTypeProperties.{name} is not implemented by this node")
+    return dict(given)
 
 
 async def create_thing_type(
@@ -33,7 +37,7 @@ async def create_thing_type(
     thingTypeProperties: Mapping[str, Any] | None = None,
     tags: Sequence[Mapping[str, str]] | None = None,
 ) -> Document:
-    properties = _properties(thingTypeProperties)
+    properties = {"searchableAttributes": [], **_properties(thingTypeProperties)}
     existing = await call.work.get("thingtype", thingTypeName)
     if existing is not None:
         if existing["thingTypeProperties"] == properties:

@@ -63,7 +63,9 @@ class Work:
     async def _slot(self, kind: str, id: str) -> Slot:
         slot = self._slots.get((kind, id))
         if slot is None:
-            rows = await self.store.fetch(*tables.get_resource(self.account, self.region, kind, id))
+            # Text in a database has no U+0000, so nothing has an id with it.
+            query = tables.get_resource(self.account, self.region, kind, id)
+            rows = await self.store.fetch(*query) if "\0" not in id else []
             if rows:
                 row = rows[0]
                 slot = Slot(row["version"], orjson.loads(row["body"]), row["created"], row["updated"])

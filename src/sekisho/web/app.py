@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
 from sekisho import __version__
 from sekisho.web.metrics import Count, metrics
 
 
-def build_app(endpoint: ASGIApp, count: Count) -> Starlette:
-    """``/_sekisho/…`` is ours; everything else is a request to AWS. ``count`` gives the broker's counters."""
-    return Starlette(
-        routes=[
-            Route("/_sekisho/health", _health),
-            Route("/_sekisho/metrics", metrics(count)),
-            Mount("/", app=endpoint),
-        ],
-    )
+def build_app(endpoint: ASGIApp, count: Count) -> Router:
+    """``/_sekisho/…`` is ours; everything else, whatever its target looks like, is a request to AWS.
+    ``count`` gives the broker's counters."""
+    routes = [Route("/_sekisho/health", _health), Route("/_sekisho/metrics", metrics(count))]
+    return Router(routes, redirect_slashes=False, default=endpoint)
 
 
 async def _health(request: Request) -> JSONResponse:

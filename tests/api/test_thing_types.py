@@ -1,0 +1,143 @@
+"""Thing types: create, describe, update, deprecate, delete, list."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from api.making import arn, listed, not_implemented, refused
+
+PROPERTIES = {"thingTypeDescription": "a light bulb", "searchableAttributes": ["wattage", "colour"]}
+
+
+def test_create_then_describe(iot, name):
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    made = iot.create_thing_type(thingTypeName=name, thingTypeProperties=PROPERTIES)
+    assert made["thingTypeName"] == name
+    assert made["thingTypeArn"] == arn(f"thingtype/{name}")
+    assert str(uuid.UUID(made["thingTypeId"])) == made["thingTypeId"]
+    found = iot.describe_thing_type(thingTypeName=name)
+    assert found["thingTypeId"] == made["thingTypeId"]
+    assert found["thingTypeArn"] == made["thingTypeArn"]
+    assert found["thingTypeProperties"] == PROPERTIES
+    metadata = found["thingTypeMetadata"]
+    assert metadata["deprecated"] is False
+    assert before < metadata["creationDate"] <= datetime.now(UTC)
+    assert "deprecationDate" not in metadata
+
+
+def test_create_again_with_the_same_input_is_no_change(iot, name):
+    made = iot.create_thing_type(thingTypeName=name, thingTypeProperties=PROPERTIES)
+    again = iot.create_thing_type(thingTypeName=name, thingTypeProperties=PROPERTIES)
+    assert again["thingTypeId"] == made["thingTypeId"]
+
+
+def test_create_again_with_other_input(iot, name):
+    made = iot.create_thing_type(thingTypeName=name, thingTypeProperties=PROPERTIES)
+    with pytest.raises(iot.exceptions.ResourceAlreadyExistsException) as caught:
+        iot.create_thing_type(thingTypeName=name)
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 409
+    assert caught.value.response["resourceArn"] == made["thingTypeArn"]
+    assert iot.describe_thing_type(thingTypeName=name)["thingTypeProperties"] == PROPERTIES
+
+
+def test_describe_an_unknown_type(iot, name):
+    with refused("ResourceNotFoundException", 404, name):
+        iot.describe_thing_type(thingTypeName=name)
+
+
+def test_a_name_of_forbidden_form(iot):
+    with refused("InvalidRequestException", 400, "thingTypeName"):
+        iot.create_thing_type(thingTypeName="a name with spaces")
+
+
+def test_update(iot, name):
+    iot.create_thing_type(thingTypeName=name, thingTypeProperties=PROPERTIES)
+    iot.update_thing_type(thingTypeName=name, thingTypeProperties={"thingTypeDescription": "a lamp"})
+    found = iot.describe_thing_type(thingTypeName=name)["thingTypeProperties"]
+    assert found == PROPERTIES | {"thingTypeDescription": "a lamp"}
+
+
+def test_update_an_unknown_type(iot, name):
+    with refused("ResourceNotFoundException", 404, name):
+        iot.update_thing_type(thingTypeName=name, thingTypeProperties=PROPERTIES)
+
+
+def test_mqtt5_propagation_is_not_implemented(iot, name):
+    properties = {
+        "mqtt5Configuration": {"propagatingAttributes": [{"userPropertyKey": "a", "thingAttribute": "a"}]}
+    }
+    with not_implemented("mqtt5Configuration"):
+        iot.create_thing_type(thingTypeName=name, thingTypeProperties=properties)
+
+
+def test_deprecate_and_undo(iot, name):
+    iot.create_thing_type(thingTypeName=name)
+    iot.deprecate_thing_type(thingTypeName=name)
+    metadata = iot.describe_thing_type(thingTypeName=name)["thingTypeMetadata"]
+    assert metadata["deprecated"] is True
+    assert metadata["deprecationDate"] >= metadata["creationDate"]
+    iot.deprecate_thing_type(thingTypeName=name, undoDeprecate=True)
+    metadata = iot.describe_thing_type(thingTypeName=name)["thingTypeMetadata"]
+    assert metadata["deprecated"] is False
+    assert "deprecationDate" not in metadata
+    iot.create_thing(thingName=name, thingTypeName=name)
+
+
+def test_deprecate_an_unknown_type(iot, name):
+    with refused("ResourceNotFoundException", 404, name):
+        iot.deprecate_thing_type(thingTypeName=name)
+
+
+def test_a_thing_keeps_its_type_when_it_is_deprecated(iot, name):
+    iot.create_thing_type(thingTypeName=name)
+    iot.create_thing(thingName=name, thingTypeName=name)
+    iot.deprecate_thing_type(thingTypeName=name)
+    iot.update_thing(thingName=name, attributePayload={"attributes": {"a": "1"}})
+    assert iot.describe_thing(thingName=name)["thingTypeName"] == name
+
+
+def test_delete_must_wait_five_minutes_after_deprecation(iot, name, turned):
+    iot.create_thing_type(thingTypeName=name)
+    with refused("InvalidRequestException", 400, name, "deprecated"):
+        iot.delete_thing_type(thingTypeName=name)
+    iot.deprecate_thing_type(thingTypeName=name)
+    turned.set_clock(advanceSeconds=299)
+    with refused("InvalidRequestException", 400, name, "5 minutes"):
+        iot.delete_thing_type(thingTypeName=name)
+    turned.set_clock(advanceSeconds=1)
+    iot.delete_thing_type(thingTypeName=name)
+    with refused("ResourceNotFoundException", 404, name):
+        iot.describe_thing_type(thingTypeName=name)
+
+
+def test_delete_while_a_thing_has_the_type(iot, name, turned):
+    iot.create_thing_type(thingTypeName=name)
+    iot.create_thing(thingName=name, thingTypeName=name)
+    iot.deprecate_thing_type(thingTypeName=name)
+    turned.set_clock(advanceSeconds=301)
+    with refused("InvalidRequestException", 400, name):
+        iot.delete_thing_type(thingTypeName=name)
+    iot.delete_thing(thingName=name)
+    iot.delete_thing_type(thingTypeName=name)
+
+
+def test_delete_an_unknown_type(iot, name):
+    with refused("ResourceNotFoundException", 404, name):
+        iot.delete_thing_type(thingTypeName=name)
+
+
+def test_list(iot, name):
+    iot.create_thing_type(thingTypeName=name, thingTypeProperties=PROPERTIES)
+    found = [one for one in listed(iot, "list_thing_types", "thingTypes") if one["thingTypeName"] == name]
+    assert [one["thingTypeProperties"] for one in found] == [PROPERTIES]
+    assert found[0]["thingTypeArn"] == arn(f"thingtype/{name}")
+    assert found[0]["thingTypeMetadata"]["deprecated"] is False
+
+
+def test_list_one_by_its_name(iot, name):
+    iot.create_thing_type(thingTypeName=name)
+    assert [one["thingTypeName"] for one in iot.list_thing_types(thingTypeName=name)["thingTypes"]] == [name]
+    assert iot.list_thing_types(thingTypeName=f"{name}-other")["thingTypes"] == []

@@ -1,0 +1,487 @@
+"""The AWS IoT Device SDK for Python v2, unmodified: 3.1.1 connection, MQTT 5 client, identity clients."""
+
+from __future__ import annotations
+
+import json
+import queue
+from concurrent.futures import Future
+
+import awscrt.exceptions
+import pytest
+from awscrt import mqtt, mqtt5, mqtt_request_response
+from awsiot import V2ServiceException, iotidentity, mqtt5_client_builder, mqtt_connection_builder
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from interop.devices import WITHIN, allow, new_csr, new_key
+
+PATIENCE = 10
+QOS0, QOS1 = mqtt.QoS.AT_MOST_ONCE, mqtt.QoS.AT_LEAST_ONCE
+
+
+class Three:
+    """The 3.1.1 connection, its callbacks as queues."""
+
+    def __init__(self, device, client_id=None, **more):
+        host, port = device.node.mqtt
+        self.interrupted = queue.Queue()
+        self.connection = mqtt_connection_builder.mtls_from_path(
+            cert_filepath=str(device.certificate),
+            pri_key_filepath=str(device.key),
+            endpoint=host,
+            port=port,
+            ca_filepath=device.node.ca,
+            client_id=device.name if client_id is None else client_id,
+            clean_session=True,
+            keep_alive_secs=30,
+            reconnect_min_timeout_secs=1,
+            reconnect_max_timeout_secs=1,
+            on_connection_interrupted=lambda connection, error, **_: self.interrupted.put(error),
+            **more,
+        )
+
+    def __enter__(self):
+        self.connected = self.connection.connect().result(PATIENCE)
+        return self
+
+    def __exit__(self, *error):
+        self.connection.disconnect().result(PATIENCE)
+
+    def subscribe(self, topic, qos=QOS1):
+        """The messages as a queue of (topic, payload, qos)."""
+        messages = queue.Queue()
+
+        def received(topic, payload, dup, qos, retain, **_):
+            messages.put((topic, payload, qos))
+
+        done, _ = self.connection.subscribe(topic, qos, received)
+        granted = done.result(PATIENCE)
+        assert granted["qos"] == qos
+        return messages
+
+    def publish(self, topic, payload, qos=QOS1):
+        done, _ = self.connection.publish(topic, payload, qos)
+        return done.result(PATIENCE)
+
+
+class Five:
+    """The MQTT 5 client, its lifecycle as futures."""
+
+    def __init__(self, device, client_id=None, *, will=None, **more):
+        host, port = device.node.mqtt
+        self.messages = queue.Queue()
+        self.connacks = queue.Queue()
+        self.failures = queue.Queue()
+        self.disconnects = queue.Queue()
+        self.stopped = Future()
+        self.client = mqtt5_client_builder.mtls_from_path(
+            cert_filepath=str(device.certificate),
+            pri_key_filepath=str(device.key),
+            endpoint=host,
+            port=port,
+            ca_filepath=device.node.ca,
+            connect_options=mqtt5.ConnectPacket(
+                client_id=device.name if client_id is None else client_id,
+                keep_alive_interval_sec=60,
+                will=will,
+                **more,
+            ),
+            on_publish_received=lambda data: self.messages.put(data.publish_packet),
+            on_lifecycle_connection_success=lambda data: self.connacks.put(data),
+            on_lifecycle_connection_failure=lambda data: self.failures.put(data),
+            on_lifecycle_disconnection=lambda data: self.disconnects.put(data),
+            on_lifecycle_stopped=lambda data: self.stopped.set_result(None),
+        )
+
+    def __enter__(self):
+        self.client.start()
+        return self
+
+    def __exit__(self, *error):
+        self.client.stop()
+        self.stopped.result(PATIENCE)
+
+    @property
+    def connack(self):
+        return self.connacks.get(timeout=PATIENCE)
+
+    def subscribe(self, *filters, qos=mqtt5.QoS.AT_LEAST_ONCE, **more):
+        wanted = [mqtt5.Subscription(topic_filter=filter, qos=qos, **more) for filter in filters]
+        return (
+            self.client.subscribe(mqtt5.SubscribePacket(subscriptions=wanted)).result(PATIENCE).reason_codes
+        )
+
+    def publish(self, topic, payload, qos=mqtt5.QoS.AT_LEAST_ONCE, **more):
+        packet = mqtt5.PublishPacket(topic=topic, payload=payload, qos=qos, **more)
+        return self.client.publish(packet).result(PATIENCE).puback
+
+    def message(self):
+        return self.messages.get(timeout=PATIENCE)
+
+
+# --- 3.1.1 -------------------------------------------------------------------------------------------------
+
+
+def test_311_publish_and_receive(device):
+    one = device("sdk")
+    topic = f"devices/{one.name}/a"
+    with Three(one) as sdk:
+        assert sdk.connected == {"session_present": False}
+        messages = sdk.subscribe(topic)
+        for qos in (QOS0, QOS1):
+            sdk.publish(topic, b"at %d" % qos, qos)
+            assert messages.get(timeout=PATIENCE) == (topic, b"at %d" % qos, qos)
+        sdk.connection.unsubscribe(topic)[0].result(PATIENCE)
+        sdk.publish(topic, b"unheard")
+        assert messages.empty()
+
+
+def test_311_a_downgrade_to_the_subscriptions_qos(device):
+    one = device("sdk")
+    topic = f"devices/{one.name}/a"
+    with Three(one) as sdk:
+        messages = sdk.subscribe(topic, QOS0)
+        sdk.publish(topic, b"x", QOS1)
+        assert messages.get(timeout=PATIENCE)[2] == QOS0
+
+
+def test_311_a_refused_subscription(device):
+    with Three(device("sdk")) as sdk:
+        done, _ = sdk.connection.subscribe("elsewhere", QOS1)
+        with pytest.raises(mqtt.SubscribeError, match="elsewhere"):
+            done.result(PATIENCE)
+
+
+def test_311_a_refused_publish_interrupts_the_connection(device, observer):
+    observer.subscribe("elsewhere")
+    one = device("sdk")
+    with Three(one) as sdk:
+        sdk.connection.publish("elsewhere", b"forged", QOS0)
+        error = sdk.interrupted.get(timeout=PATIENCE)
+        assert error.name in ("AWS_ERROR_MQTT_UNEXPECTED_HANGUP", "AWS_IO_SOCKET_CLOSED")
+    assert observer.messages() == []
+
+
+def test_311_refused_connections(device):
+    one = device("sdk")
+    for sdk in (Three(one, "not-its-name"), Three(device("sleeping", active=False))):
+        with pytest.raises(awscrt.exceptions.AwsCrtError) as refused:
+            sdk.connection.connect().result(PATIENCE)
+        assert refused.value.name == "AWS_ERROR_MQTT_UNEXPECTED_HANGUP"
+
+
+def test_311_will_and_takeover(device, observer):
+    one = device("sdk")
+    topic = f"devices/{one.name}/will"
+    observer.subscribe(topic)
+    will = mqtt.Will(topic=topic, qos=QOS1, payload=b"gone", retain=False)
+    with Three(one, will=will) as sdk, one.online():
+        sdk.interrupted.get(timeout=PATIENCE)
+        assert observer.message()[:3] == (topic, b"gone", 1)
+
+
+def test_311_a_large_payload(device):
+    one = device("sdk")
+    topic = f"devices/{one.name}/large"
+    payload = bytes(range(256)) * 512
+    assert len(payload) == 131072
+    with Three(one) as sdk:
+        messages = sdk.subscribe(topic)
+        sdk.publish(topic, payload)
+        assert messages.get(timeout=PATIENCE)[1] == payload
+
+
+# --- 5 -----------------------------------------------------------------------------------------------------
+
+
+def test_5_what_the_connack_says(device):
+    with Five(device("sdk"), session_expiry_interval_sec=3600) as sdk:
+        success = sdk.connack
+        settings = success.negotiated_settings
+        assert success.connack_packet.reason_code is mqtt5.ConnectReasonCode.SUCCESS
+        assert settings.maximum_qos is mqtt5.QoS.AT_LEAST_ONCE
+        assert settings.receive_maximum_from_server == 100
+        assert settings.maximum_packet_size_to_server == 149504
+        assert settings.topic_alias_maximum_to_server == 8
+        assert settings.server_keep_alive_sec == 60
+        assert settings.session_expiry_interval_sec == 0
+        assert not settings.rejoined_session
+        assert not settings.retain_available
+        assert settings.wildcard_subscriptions_available
+        assert not settings.shared_subscriptions_available
+        assert not settings.subscription_identifiers_available
+
+
+def test_5_publish_and_receive_with_every_property(device):
+    one = device("sdk")
+    topic = f"devices/{one.name}/a"
+    with Five(one) as sdk:
+        sdk.connack  # noqa: B018
+        assert sdk.subscribe(topic) == [mqtt5.SubackReasonCode.GRANTED_QOS_1]
+        for qos in mqtt5.QoS.AT_MOST_ONCE, mqtt5.QoS.AT_LEAST_ONCE:
+            puback = sdk.publish(
+                topic,
+                "grüße".encode(),
+                qos,
+                content_type="text/plain",
+                response_topic=f"devices/{one.name}/answer",
+                correlation_data=b"\x00\x01",
+                message_expiry_interval_sec=300,
+                payload_format_indicator=mqtt5.PayloadFormatIndicator.AWS_MQTT5_PFI_UTF8,
+                user_properties=[mqtt5.UserProperty("a", "1"), mqtt5.UserProperty("a", "2")],
+            )
+            if qos:
+                assert puback.reason_code is mqtt5.PubackReasonCode.SUCCESS
+            got = sdk.message()
+            assert (got.topic, got.payload, got.qos) == (topic, "grüße".encode(), qos)
+            assert (got.content_type, got.response_topic) == ("text/plain", f"devices/{one.name}/answer")
+            assert got.correlation_data_bytes == b"\x00\x01"
+            assert got.message_expiry_interval_sec <= 300
+            assert got.payload_format_indicator == mqtt5.PayloadFormatIndicator.AWS_MQTT5_PFI_UTF8
+            assert [(p.name, p.value) for p in got.user_properties] == [("a", "1"), ("a", "2")]
+
+
+def test_5_from_5_to_3_and_back(device):
+    one = device("sdk", statements=[allow("*", "*")])
+    with Three(one, "three") as three, Five(one, "five") as five:
+        five.connack  # noqa: B018
+        messages = three.subscribe("both/#")
+        assert five.subscribe("both/#")
+        five.publish("both/5", b"5", content_type="text/plain")
+        assert messages.get(timeout=PATIENCE) == ("both/5", b"5", QOS1)
+        assert five.message().content_type == "text/plain"
+        three.publish("both/3", b"3")
+        assert five.message().payload == b"3"
+        assert messages.get(timeout=PATIENCE)[1] == b"3"
+
+
+def test_5_no_local(device):
+    one = device("sdk", statements=[allow("*", "*")])
+    with Five(one, "one") as mine, Five(one, "other") as other:
+        mine.connack, other.connack  # noqa: B018
+        mine.subscribe("echo", no_local=True)
+        mine.publish("echo", b"mine")
+        other.publish("echo", b"other's")
+        assert mine.message().payload == b"other's"
+
+
+def test_5_topic_aliases(device):
+    one = device("sdk")
+    topic = f"devices/{one.name}/aliased"
+    with Five(one) as sdk:
+        sdk.connack  # noqa: B018
+        sdk.subscribe(topic)
+        sdk.publish(topic, b"1", topic_alias=8)
+        sdk.publish(topic, b"2", topic_alias=8)
+        assert [sdk.message().payload for _ in range(2)] == [b"1", b"2"]
+
+
+def test_5_refused_publish_and_subscribe(device):
+    one = device("sdk")
+    with Five(one) as sdk:
+        sdk.connack  # noqa: B018
+        puback = sdk.publish("elsewhere", b"forged")
+        assert puback.reason_code is mqtt5.PubackReasonCode.NOT_AUTHORIZED
+        assert puback.reason_string == "not authorized to publish to elsewhere"
+        assert sdk.subscribe("elsewhere", f"devices/{one.name}/a") == [
+            mqtt5.SubackReasonCode.NOT_AUTHORIZED,
+            mqtt5.SubackReasonCode.GRANTED_QOS_1,
+        ]
+        assert sdk.publish(f"devices/{one.name}/a", b"on").reason_code is mqtt5.PubackReasonCode.SUCCESS
+        sdk.publish("elsewhere", b"forged", mqtt5.QoS.AT_MOST_ONCE)
+        cut = sdk.disconnects.get(timeout=PATIENCE)
+        assert cut.disconnect_packet.reason_code is mqtt5.DisconnectReasonCode.NOT_AUTHORIZED
+
+
+def test_5_refused_connections(device):
+    one = device("sdk")
+    for sdk, code in (
+        (Five(one, "not-its-name"), mqtt5.ConnectReasonCode.NOT_AUTHORIZED),
+        (Five(device("sleeping", active=False)), mqtt5.ConnectReasonCode.NOT_AUTHORIZED),
+        (Five(one, "x" * 129), mqtt5.ConnectReasonCode.CLIENT_IDENTIFIER_NOT_VALID),
+    ):
+        with sdk:
+            failure = sdk.failures.get(timeout=PATIENCE)
+            assert failure.connack_packet.reason_code is code
+
+
+def test_5_takeover_and_will(device, observer):
+    one = device("sdk")
+    topic = f"devices/{one.name}/will"
+    observer.subscribe(topic)
+    will = mqtt5.PublishPacket(topic=topic, payload=b"gone", qos=mqtt5.QoS.AT_LEAST_ONCE)
+    with Five(one, will=will) as sdk:
+        sdk.connack  # noqa: B018
+        with one.online(version=5):
+            cut = sdk.disconnects.get(timeout=PATIENCE)
+            assert cut.disconnect_packet.reason_code is mqtt5.DisconnectReasonCode.SESSION_TAKEN_OVER
+            assert observer.message()[:3] == (topic, b"gone", 1)
+
+
+def test_5_a_withdrawn_certificate(device, iot):
+    one = device("sdk")
+    with Five(one) as sdk:
+        sdk.connack  # noqa: B018
+        iot.update_certificate(certificateId=one.certificate_id, newStatus="INACTIVE")
+        cut = sdk.disconnects.get(timeout=WITHIN)
+        assert cut.disconnect_packet.reason_code is mqtt5.DisconnectReasonCode.NOT_AUTHORIZED
+        assert sdk.failures.get(timeout=PATIENCE).connack_packet.reason_code == 0x87
+
+
+# --- fleet provisioning ------------------------------------------------------------------------------------
+
+TEMPLATE = "sdk-factory"
+
+
+@pytest.fixture(scope="module")
+def claim(device, iot):
+    template = {
+        "Parameters": {"SerialNumber": {"Type": "String"}},
+        "Resources": {
+            "thing": {
+                "Type": "AWS::IoT::Thing",
+                "Properties": {"ThingName": {"Fn::Join": ["-", ["sdk", {"Ref": "SerialNumber"}]]}},
+            },
+            "certificate": {
+                "Type": "AWS::IoT::Certificate",
+                "Properties": {"CertificateId": {"Ref": "AWS::IoT::Certificate::Id"}, "Status": "ACTIVE"},
+            },
+            "policy": {
+                "Type": "AWS::IoT::Policy",
+                "Properties": {
+                    "PolicyDocument": {
+                        "Version": "2012-10-17",
+                        "Statement": [allow("Connect", "client/${iot:Connection.Thing.ThingName}")],
+                    }
+                },
+            },
+        },
+        "DeviceConfiguration": {"greeting": "hello"},
+    }
+    iot.create_provisioning_template(
+        templateName=TEMPLATE,
+        templateBody=json.dumps(template),
+        enabled=True,
+        provisioningRoleArn="arn:aws:iam::000000000000:role/provisioning",
+    )
+    topics = ("$aws/certificates/create*", f"$aws/provisioning-templates/{TEMPLATE}/provision/*")
+    return device(
+        "sdk-claim",
+        thing=False,
+        statements=[
+            allow("Connect", "*"),
+            allow("Publish", *(f"topic/{topic}" for topic in topics)),
+            allow("Receive", *(f"topic/{topic}" for topic in topics)),
+            allow("Subscribe", *(f"topicfilter/{topic}" for topic in topics)),
+        ],
+    )
+
+
+OPTIONS = mqtt_request_response.ClientOptions(
+    max_request_response_subscriptions=4, max_streaming_subscriptions=0
+)
+
+
+def provision(identity, how, serial, folder):
+    """The identity client's story, by CSR or with keys of the node's; the files of the new device."""
+    key, key_pem = new_key()
+    if how == "csr":
+        request = iotidentity.CreateCertificateFromCsrRequest(
+            certificate_signing_request=new_csr(key, serial)
+        )
+        made = identity.create_certificate_from_csr(request).result(PATIENCE)
+    else:
+        made = identity.create_keys_and_certificate(iotidentity.CreateKeysAndCertificateRequest())
+        made = made.result(PATIENCE)
+        key_pem = made.private_key.encode()
+        assert load_pem_private_key(key_pem, None).key_size == 2048
+    registered = identity.register_thing(
+        iotidentity.RegisterThingRequest(
+            template_name=TEMPLATE,
+            certificate_ownership_token=made.certificate_ownership_token,
+            parameters={"SerialNumber": serial},
+        )
+    ).result(PATIENCE)
+    assert registered.thing_name == f"sdk-{serial}"
+    assert registered.device_configuration == {"greeting": "hello"}
+    (folder / "crt").write_text(made.certificate_pem)
+    (folder / "key").write_bytes(key_pem)
+    return made, registered
+
+
+class Made:
+    """A provisioned device, for :class:`Three`."""
+
+    def __init__(self, node, name, folder):
+        self.node, self.name = node, name
+        self.certificate, self.key = folder / "crt", folder / "key"
+
+
+@pytest.mark.parametrize("how", ["csr", "keys"])
+@pytest.mark.parametrize("client", ["3.1.1", "5"])
+def test_provisioning_by_claim(node, claim, tmp_path, client, how):
+    """With the request and response client, on either protocol version."""
+    serial = f"{client}-{how}".replace(".", "_")
+    if client == "5":
+        with Five(claim, "newcomer") as sdk:
+            sdk.connack  # noqa: B018
+            identity = iotidentity.IotIdentityClientV2(sdk.client, OPTIONS)
+            _, registered = provision(identity, how, serial, tmp_path)
+            del identity
+    else:
+        with Three(claim, "newcomer") as sdk:
+            identity = iotidentity.IotIdentityClientV2(sdk.connection, OPTIONS)
+            _, registered = provision(identity, how, serial, tmp_path)
+            del identity
+    with Three(Made(node, registered.thing_name, tmp_path)) as itself:
+        assert itself.connected == {"session_present": False}
+
+
+def test_a_rejected_registration_is_a_service_error(claim):
+    with Five(claim, "rejected") as sdk:
+        sdk.connack  # noqa: B018
+        identity = iotidentity.IotIdentityClientV2(sdk.client, OPTIONS)
+        with pytest.raises(V2ServiceException) as refused:
+            identity.register_thing(
+                iotidentity.RegisterThingRequest(
+                    template_name=TEMPLATE,
+                    certificate_ownership_token="none",
+                    parameters={"SerialNumber": "x"},
+                )
+            ).result(PATIENCE)
+        modeled = refused.value.modeled_error
+        assert modeled.status_code == 400
+        assert modeled.error_code == "InvalidCertificateOwnershipToken"
+        del identity
+
+
+def test_provisioning_with_the_first_identity_client(claim, tmp_path):
+    """Its samples subscribe by themselves, then publish."""
+    with Three(claim, "newcomer") as sdk:
+        identity = iotidentity.IotIdentityClient(sdk.connection)
+        created, registered = Future(), Future()
+        for subscribe, request, found in (
+            (
+                identity.subscribe_to_create_keys_and_certificate_accepted,
+                iotidentity.CreateKeysAndCertificateSubscriptionRequest(),
+                created,
+            ),
+            (
+                identity.subscribe_to_register_thing_accepted,
+                iotidentity.RegisterThingSubscriptionRequest(template_name=TEMPLATE),
+                registered,
+            ),
+        ):
+            subscribe(request, QOS1, found.set_result)[0].result(PATIENCE)
+        identity.publish_create_keys_and_certificate(
+            iotidentity.CreateKeysAndCertificateRequest(), QOS1
+        ).result(PATIENCE)
+        made = created.result(PATIENCE)
+        identity.publish_register_thing(
+            iotidentity.RegisterThingRequest(
+                template_name=TEMPLATE,
+                certificate_ownership_token=made.certificate_ownership_token,
+                parameters={"SerialNumber": "first-client"},
+            ),
+            QOS1,
+        ).result(PATIENCE)
+        assert registered.result(PATIENCE).thing_name == "sdk-first-client"

@@ -1,0 +1,527 @@
+"""Fleet provisioning by claim over MQTT, as a device without the SDK would do it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from typing import Any, NamedTuple
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from interop.devices import allow, deny, document, new_csr, new_key, until
+from interop.wire import PUBACK, Wire, publish_packet
+
+TEMPLATE = "factory"
+CREATE = "$aws/certificates/create/json"
+CSR = "$aws/certificates/create-from-csr/json"
+SERIAL = {"Ref": "SerialNumber"}
+NAME = {"Fn::Join": ["", ["made-", SERIAL]]}
+
+
+def provision(template: str) -> str:
+    return f"$aws/provisioning-templates/{template}/provision/json"
+
+
+def body(**resources: Any) -> str:
+    return json.dumps(
+        {
+            "Parameters": {
+                "SerialNumber": {"Type": "String"},
+                "Line": {"Type": "String", "Default": "one"},
+            },
+            "Resources": {
+                "thing": {
+                    "Type": "AWS::IoT::Thing",
+                    "Properties": {
+                        "ThingName": NAME,
+                        "AttributePayload": {"serial": SERIAL, "line": {"Ref": "Line"}},
+                    },
+                },
+                "certificate": {
+                    "Type": "AWS::IoT::Certificate",
+                    "Properties": {
+                        "CertificateId": {"Ref": "AWS::IoT::Certificate::Id"},
+                        "Status": "Active",
+                    },
+                },
+                "policy": {"Type": "AWS::IoT::Policy", "Properties": {"PolicyName": "made"}},
+            }
+            | resources,
+            "DeviceConfiguration": {"topic": {"Fn::Join": ["/", ["devices", SERIAL]]}},
+        }
+    )
+
+
+CARELESS = {
+    "Type": "AWS::IoT::Certificate",
+    "Properties": {"CertificateId": {"Ref": "Line"}, "Status": "ACTIVE"},
+}
+
+ROLE = "arn:aws:iam::000000000000:role/provisioning"
+
+
+@pytest.fixture(scope="module")
+def templates(iot):
+    """The template, one that is disabled, and one that cannot be carried out."""
+    iot.create_policy(
+        policyName="made",
+        policyDocument=document(allow("Connect", "client/${iot:Connection.Thing.ThingName}")),
+    )
+    for name, text, enabled in (
+        (TEMPLATE, body(), True),
+        ("careless", body(certificate=CARELESS), True),
+        ("closed", body(), False),
+        (
+            "broken",
+            body(policy={"Type": "AWS::IoT::Policy", "Properties": {"PolicyName": "does-not-exist"}}),
+            True,
+        ),
+    ):
+        iot.create_provisioning_template(
+            templateName=name, templateBody=text, enabled=enabled, provisioningRoleArn=ROLE
+        )
+
+
+@pytest.fixture(scope="module")
+def claim(device, templates):
+    """The shared certificate: its policy lets it ask for a certificate and a thing, nothing else."""
+    asks = ("$aws/certificates/create*", "$aws/provisioning-templates/*/provision/*")
+    return device(
+        "claim",
+        thing=False,
+        statements=[
+            allow("Connect", "*"),
+            allow("Publish", *(f"topic/{topic}" for topic in asks)),
+            allow("Receive", *(f"topic/{topic}" for topic in asks)),
+            allow("Subscribe", *(f"topicfilter/{topic}" for topic in asks)),
+        ],
+    )
+
+
+class Answer(NamedTuple):
+    topic: str
+    body: dict[str, Any]
+
+    @property
+    def accepted(self) -> bool:
+        return self.topic.endswith("/accepted")
+
+
+class Newcomer:
+    """A device that has the claim certificate and has subscribed to every answer."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        for topic in (CREATE, CSR, "$aws/provisioning-templates/+/provision/json"):
+            assert wire.subscribe(f"{topic}/accepted", f"{topic}/rejected") == [1, 1]
+
+    def ask(self, topic: str, payload: bytes) -> Answer:
+        assert self.wire.publish(topic, payload) == 0
+        message = self.wire.message()
+        assert message.topic.rpartition("/")[0] == topic
+        return Answer(message.topic, json.loads(message.payload))
+
+    def accepted(self, topic: str, **members: Any) -> dict[str, Any]:
+        answer = self.ask(topic, json.dumps(members).encode())
+        assert answer.accepted, answer.body
+        return answer.body
+
+    def rejected(self, topic: str, members: Any) -> dict[str, Any]:
+        payload = members if isinstance(members, bytes) else json.dumps(members).encode()
+        answer = self.ask(topic, payload)
+        assert not answer.accepted
+        assert set(answer.body) == {"statusCode", "errorCode", "errorMessage"}
+        return answer.body
+
+    def certificate(self) -> dict[str, Any]:
+        _, csr = key_and_csr()
+        return self.accepted(CSR, certificateSigningRequest=csr)
+
+
+def key_and_csr(name: str = "newcomer") -> tuple[bytes, str]:
+    key, key_pem = new_key()
+    return key_pem, new_csr(key, name)
+
+
+def status_of(iot, made: dict[str, Any]) -> str | None:
+    """The state of a certificate that was made, None when it is gone."""
+    try:
+        found = iot.describe_certificate(certificateId=made["certificateId"])
+    except iot.exceptions.ResourceNotFoundException:
+        return None
+    return found["certificateDescription"]["status"]
+
+
+@pytest.fixture(params=[4, 5], ids=["3.1.1", "5"])
+def version(request):
+    return request.param
+
+
+@pytest.fixture
+def newcomer(claim, request):
+    with claim.online(f"newcomer-{request.node.name}"[:100]) as wire:
+        yield Newcomer(wire)
+
+
+# --- the way it should go ----------------------------------------------------------------------------------
+
+
+def test_by_csr(node, iot, claim, tmp_path, version):
+    serial = f"csr-{version}"
+    key_pem, csr = key_and_csr("its own name")
+    with claim.online("new", version=version) as wire:
+        newcomer = Newcomer(wire)
+        made = newcomer.accepted(CSR, certificateSigningRequest=csr)
+        assert set(made) == {"certificateId", "certificatePem", "certificateOwnershipToken"}
+        assert status_of(iot, made) == "PENDING_ACTIVATION"
+        certificate = x509.load_pem_x509_certificate(made["certificatePem"].encode())
+        assert certificate.subject.rfc4514_string() == "CN=its own name"
+        (tmp_path / "crt").write_text(made["certificatePem"])
+        (tmp_path / "key").write_bytes(key_pem)
+        identity = str(tmp_path / "crt"), str(tmp_path / "key")
+        with Wire(node.mqtt, node.ca, identity) as early:
+            assert early.connect(f"made-{serial}", 5).code == 0x87
+        registered = newcomer.accepted(
+            provision(TEMPLATE),
+            certificateOwnershipToken=made["certificateOwnershipToken"],
+            parameters={"SerialNumber": serial},
+        )
+    assert registered == {
+        "thingName": f"made-{serial}",
+        "deviceConfiguration": {"topic": f"devices/{serial}"},
+    }
+    assert status_of(iot, made) == "ACTIVE"
+    assert iot.describe_thing(thingName=f"made-{serial}")["attributes"] == {"serial": serial, "line": "one"}
+    (principal,) = iot.list_thing_principals(thingName=f"made-{serial}")["principals"]
+    assert principal.endswith(f":cert/{made['certificateId']}")
+    with Wire(node.mqtt, node.ca, identity) as itself:
+        assert itself.connect(f"made-{serial}").code == 0
+
+
+@pytest.mark.parametrize("payload", [b"", b"{}"])
+def test_by_keys(iot, newcomer, payload):
+    answer = newcomer.ask(CREATE, payload)
+    assert answer.accepted
+    made = answer.body
+    assert set(made) == {"certificateId", "certificatePem", "privateKey", "certificateOwnershipToken"}
+    certificate = x509.load_pem_x509_certificate(made["certificatePem"].encode())
+    key = load_pem_private_key(made["privateKey"].encode(), None)
+    assert key.key_size == 2048
+    assert key.public_key() == certificate.public_key()
+    assert made["privateKey"].startswith("-----BEGIN RSA PRIVATE KEY-----")
+    registered = newcomer.accepted(
+        provision(TEMPLATE),
+        certificateOwnershipToken=made["certificateOwnershipToken"],
+        parameters={"SerialNumber": f"keys-{len(payload)}", "Line": "two"},
+    )
+    assert iot.describe_thing(thingName=registered["thingName"])["attributes"]["line"] == "two"
+
+
+def test_the_same_device_again_gets_a_second_certificate(iot, newcomer):
+    """A device that was reset: the thing is there and equal, so it is registered again."""
+    for _ in range(2):
+        token = newcomer.certificate()["certificateOwnershipToken"]
+        newcomer.accepted(
+            provision(TEMPLATE), certificateOwnershipToken=token, parameters={"SerialNumber": "twice"}
+        )
+    assert len(iot.list_thing_principals(thingName="made-twice")["principals"]) == 2
+
+
+# --- who hears what ----------------------------------------------------------------------------------------
+
+
+def test_answers_go_only_to_the_connection_that_asked(claim, newcomer, observer):
+    observer.subscribe(f"{CREATE}/accepted", "$aws/certificates/#", "$aws/provisioning-templates/#", "#")
+    with claim.online("eavesdropper") as other:
+        Newcomer(other)
+        made = newcomer.accepted(CREATE)
+        newcomer.accepted(
+            provision(TEMPLATE),
+            certificateOwnershipToken=made["certificateOwnershipToken"],
+            parameters={"SerialNumber": "private"},
+        )
+        newcomer.rejected(CSR, b"nonsense")
+        assert other.messages() == []
+        assert observer.messages() == []
+
+
+def test_requests_are_seen_by_nobody(newcomer, observer):
+    """They hold ownership tokens."""
+    observer.subscribe("$aws/provisioning-templates/#", "$aws/certificates/#")
+    newcomer.rejected(provision(TEMPLATE), {"certificateOwnershipToken": "secret"})
+    assert observer.messages() == []
+
+
+def test_an_answer_that_nobody_subscribed_to_is_lost(claim, iot):
+    with claim.online("deaf") as wire:
+        known = newest_certificate(iot)
+        assert wire.publish(CSR, json.dumps({"certificateSigningRequest": key_and_csr()[1]}).encode()) == 0
+        until(lambda: newest_certificate(iot) != known)
+        newcomer = Newcomer(wire)
+        assert wire.messages() == []
+        assert newcomer.rejected(CSR, b"[]")["statusCode"] == 400
+
+
+def newest_certificate(iot):
+    return iot.list_certificates(pageSize=1)["certificates"][0]["certificateId"]
+
+
+def test_the_successor_of_a_client_id_does_not_get_the_answer(claim):
+    """Two connections with one client id: what the first asked for is not told to the second."""
+    with claim.online("same") as first:
+        Newcomer(first)
+        first.send(publish_packet(CREATE, b"", qos=1, packet_id=77))
+        first.take(PUBACK)
+        with claim.online("same") as second:
+            newcomer = Newcomer(second)
+            first.until_closed()
+            made = newcomer.accepted(CREATE)
+            assert "privateKey" in made
+            assert second.messages() == []
+
+
+# --- tokens ------------------------------------------------------------------------------------------------
+
+
+def test_a_token_is_used_once(newcomer):
+    token = newcomer.certificate()["certificateOwnershipToken"]
+    request = {"certificateOwnershipToken": token, "parameters": {"SerialNumber": "once"}}
+    newcomer.accepted(provision(TEMPLATE), **request)
+    rejected = newcomer.rejected(provision(TEMPLATE), request)
+    assert (rejected["statusCode"], rejected["errorCode"]) == (400, "InvalidCertificateOwnershipToken")
+
+
+def test_a_failed_registration_leaves_the_token_and_nothing_else(iot, newcomer):
+    made = newcomer.certificate()
+    request = {
+        "certificateOwnershipToken": made["certificateOwnershipToken"],
+        "parameters": {"SerialNumber": "half"},
+    }
+    rejected = newcomer.rejected(provision("broken"), request)
+    assert "does-not-exist" in rejected["errorMessage"]
+    with pytest.raises(iot.exceptions.ResourceNotFoundException):
+        iot.describe_thing(thingName="made-half")
+    assert status_of(iot, made) == "PENDING_ACTIVATION"
+    newcomer.accepted(provision(TEMPLATE), **request)
+
+
+def test_a_token_is_for_its_own_certificate(iot, claim, newcomer):
+    """Whoever brings it, and whatever the parameters claim: the token says which certificate is meant."""
+    with claim.online("another") as other:
+        theirs = Newcomer(other).certificate()
+    mine = newcomer.certificate()
+    parameters = {"SerialNumber": "theirs", "AWS::IoT::Certificate::Id": mine["certificateId"]}
+    newcomer.accepted(
+        provision(TEMPLATE),
+        certificateOwnershipToken=theirs["certificateOwnershipToken"],
+        parameters=parameters,
+    )
+    assert status_of(iot, theirs) == "ACTIVE"
+    assert status_of(iot, mine) == "PENDING_ACTIVATION"
+
+
+def test_a_token_does_not_open_another_certificate(iot, claim, newcomer):
+    """Not even through a template that takes the certificate's id from the device."""
+    with claim.online("another") as other:
+        theirs = Newcomer(other).certificate()
+    request = {
+        "certificateOwnershipToken": newcomer.certificate()["certificateOwnershipToken"],
+        "parameters": {"SerialNumber": "taken", "Line": theirs["certificateId"]},
+    }
+    rejected = newcomer.rejected(provision("careless"), request)
+    assert (rejected["statusCode"], rejected["errorCode"]) == (403, "AccessDenied")
+    assert status_of(iot, theirs) == "PENDING_ACTIVATION"
+
+
+def test_after_an_hour_the_token_and_the_pending_certificate_are_gone(iot, own, newcomer):
+    used = newcomer.certificate()
+    newcomer.accepted(
+        provision(TEMPLATE),
+        certificateOwnershipToken=used["certificateOwnershipToken"],
+        parameters={"SerialNumber": "in-time"},
+    )
+    late = newcomer.certificate()
+    try:
+        own.set_clock(advanceSeconds=3590)
+        assert status_of(iot, late) == "PENDING_ACTIVATION"
+        own.set_clock(advanceSeconds=11)
+        rejected = newcomer.rejected(
+            provision(TEMPLATE),
+            {
+                "certificateOwnershipToken": late["certificateOwnershipToken"],
+                "parameters": {"SerialNumber": "late"},
+            },
+        )
+        assert rejected["errorCode"] == "InvalidCertificateOwnershipToken"
+
+        until(lambda: status_of(iot, late) is None)
+        assert status_of(iot, used) == "ACTIVE"
+    finally:
+        own.set_clock(reset=True)
+
+
+# --- what is rejected --------------------------------------------------------------------------------------
+
+GOOD = "a token that is good"
+PARAMETERS = {"SerialNumber": "rejected"}
+
+
+def register(token: str, **parameters: Any) -> dict[str, Any]:
+    return {"certificateOwnershipToken": token, "parameters": parameters}
+
+
+REJECTED = {
+    "a template that is not there": (
+        provision("nowhere"),
+        register(GOOD, **PARAMETERS),
+        404,
+        "ResourceNotFound",
+        "nowhere",
+    ),
+    "a disabled template": (provision("closed"), register(GOOD, **PARAMETERS), 403, "AccessDenied", "closed"),
+    "a missing parameter": (
+        provision(TEMPLATE),
+        register(GOOD, Line="x"),
+        400,
+        "InvalidParameters",
+        "SerialNumber",
+    ),
+    "a parameter that is no string": (
+        provision(TEMPLATE),
+        register(GOOD, SerialNumber=7),
+        400,
+        "InvalidParameters",
+        "SerialNumber",
+    ),
+    "a thing name that cannot be": (
+        provision(TEMPLATE),
+        register(GOOD, SerialNumber="a b/c"),
+        400,
+        "InvalidParameters",
+        "thingName",
+    ),
+    "no token": (
+        provision(TEMPLATE),
+        {"parameters": PARAMETERS},
+        400,
+        "InvalidCertificateOwnershipToken",
+        "Certificate ownership token cannot be empty.",
+    ),
+    "an empty token": (
+        provision(TEMPLATE),
+        register("", **PARAMETERS),
+        400,
+        "InvalidCertificateOwnershipToken",
+        "Certificate ownership token cannot be empty.",
+    ),
+    "an unknown token": (
+        provision(TEMPLATE),
+        register("x" * 80, **PARAMETERS),
+        400,
+        "InvalidCertificateOwnershipToken",
+        "unknown",
+    ),
+    "not JSON": (provision(TEMPLATE), b"{", 400, "InvalidParameters", "not JSON"),
+    "not an object": (provision(TEMPLATE), b"[1]", 400, "InvalidParameters", "object"),
+    "not UTF-8": (CSR, b"\xff\xfe{}", 400, "InvalidParameters", "not JSON"),
+    "nested without end": (CSR, b"[" * 100000, 400, "InvalidParameters", "not JSON"),
+    "no CSR": (CSR, {}, 400, "", "certificateSigningRequest"),
+    "an empty payload for a CSR": (CSR, b"", 400, "", "certificateSigningRequest"),
+    "a CSR that is none": (CSR, {"certificateSigningRequest": "hello"}, 400, "", "PEM"),
+    "a CSR that is a number": (CSR, {"certificateSigningRequest": 7}, 400, "", "certificateSigningRequest"),
+    "a CSR that is too long": (CSR, {"certificateSigningRequest": "x" * 5000}, 400, "", "4096"),
+}
+"""What → topic, request, status, code (where the facts or the project say which), words."""
+
+
+@pytest.mark.parametrize("what", REJECTED)
+def test_rejected(newcomer, what):
+    topic, request, status, code, words = REJECTED[what]
+    if isinstance(request, dict) and request.get("certificateOwnershipToken") == GOOD:
+        request = request | {"certificateOwnershipToken": newcomer.certificate()["certificateOwnershipToken"]}
+    rejected = newcomer.rejected(topic, request)
+    assert rejected["statusCode"] == status
+    assert rejected["errorCode"] == code or not code
+    assert re.fullmatch(r"[A-Za-z]+", rejected["errorCode"])
+    assert words in rejected["errorMessage"]
+
+
+def test_a_csr_with_a_broken_signature(newcomer):
+    _, csr = key_and_csr()
+    lines = csr.strip().splitlines()
+    lines[-2] = lines[-2][:-8] + ("AAAA" if lines[-2][-8:-4] != "AAAA" else "BBBB") + lines[-2][-4:]
+    rejected = newcomer.rejected(CSR, {"certificateSigningRequest": "\n".join(lines) + "\n"})
+    assert rejected["statusCode"] == 400
+    assert "signing request" in rejected["errorMessage"]
+
+
+def test_cbor_is_not_in_this_version(claim, own):
+    """It says so: MQTT 5 by PUBACK, both by explain."""
+    topic = "$aws/certificates/create/cbor"
+    with claim.online("cbor", version=5) as wire:
+        assert wire.publish(topic, b"") == 0x87
+    assert "nothing on this node answers there" in own.list_refusals(clientId="cbor")["refusals"][0]["reason"]
+
+
+def test_a_claim_whose_policy_says_no(device, iot, templates):
+    narrow = device(
+        "narrow", thing=False, statements=[allow("*", "*"), deny("Publish", f"topic/{provision('factory')}")]
+    )
+    with narrow.online(version=5) as wire:
+        newcomer = Newcomer(wire)
+        token = newcomer.certificate()["certificateOwnershipToken"]
+        request = {"certificateOwnershipToken": token, "parameters": {"SerialNumber": "narrow"}}
+        assert wire.publish(provision("factory"), json.dumps(request).encode()) == 0x87
+    with pytest.raises(iot.exceptions.ResourceNotFoundException):
+        iot.describe_thing(thingName="made-narrow")
+
+
+def test_an_inactive_claim_certificate_stops_provisioning(device, iot, templates):
+    batch = device("batch", thing=False, statements=[allow("*", "*")])
+    with batch.online(version=5) as wire:
+        newcomer = Newcomer(wire)
+        done = newcomer.certificate()
+        newcomer.accepted(
+            provision(TEMPLATE),
+            certificateOwnershipToken=done["certificateOwnershipToken"],
+            parameters={"SerialNumber": "of-the-batch"},
+        )
+        iot.update_certificate(certificateId=batch.certificate_id, newStatus="INACTIVE")
+        assert wire.until_closed() == 0x87
+    with batch.wire() as wire:
+        assert wire.connect("late", 5).code == 0x87
+    assert status_of(iot, done) == "ACTIVE"
+
+
+# --- secrets -----------------------------------------------------------------------------------------------
+
+
+def test_no_token_and_no_key_is_kept(node, newcomer):
+    made = newcomer.accepted(CREATE)
+    pending = newcomer.certificate()
+    newcomer.accepted(
+        provision(TEMPLATE),
+        certificateOwnershipToken=made["certificateOwnershipToken"],
+        parameters={"SerialNumber": "secret"},
+    )
+    newcomer.rejected(
+        provision("closed"), {"certificateOwnershipToken": pending["certificateOwnershipToken"]}
+    )
+    files = {path.name: path.read_bytes() for path in node.data.rglob("*") if path.is_file()}
+    explained = subprocess.run(
+        [sys.executable, "-c", "from sekisho.cli import main; main()", "explain", "--data", node.data],
+        check=True,
+        capture_output=True,
+    ).stdout
+    everything = {**files, "log": node.log.encode(), "explain": explained}
+    secrets = [made["certificateOwnershipToken"], pending["certificateOwnershipToken"]]
+    secrets += made["privateKey"].splitlines()[1:-1]
+    for secret in secrets:
+        assert [name for name, content in everything.items() if secret.encode() in content] == []
+    # The search can find what is there.
+    line = made["certificatePem"].splitlines()[5].encode()
+    assert [name for name, content in everything.items() if line in content]

@@ -1,0 +1,594 @@
+"""Whatever comes at the ports: it costs its sender the connection, and nobody else anything."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import random
+import signal
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID, ObjectIdentifier
+
+from interop.devices import ANYTHING, Factory, new_key
+from interop.wire import (
+    DISCONNECT,
+    PINGRESP,
+    Closed,
+    Will,
+    Wire,
+    connect_packet,
+    packet,
+    publish_packet,
+    read_varint,
+    subscribe_packet,
+    tls_context,
+    unsubscribe_packet,
+)
+from nodes import running
+
+PINGREQ = b"\xc0\x00"
+TIMEOUT = 1.0
+"""The node's patience before CONNECT."""
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hostile")
+    with running(folder / "node", f"mqtt.limits.connect_timeout={TIMEOUT}") as node:
+        yield node
+
+
+@pytest.fixture(scope="module")
+def good(node, tmp_path_factory):
+    return device_on(node, tmp_path_factory.mktemp("devices"))
+
+
+def device_on(node, folder: Path):
+    """A device that may do anything."""
+    return Factory(node, node.client("iot"), folder)("good", statements=ANYTHING)
+
+
+@pytest.fixture(autouse=True)
+def unharmed(request):
+    """After each test the module's node serves, and its log tells of no error."""
+    if "node" not in request.fixturenames:
+        yield
+        return
+    node, good = request.getfixturevalue("node"), request.getfixturevalue("good")
+    known = len(node.log)
+    yield
+    assert_serves(good)
+    assert_quiet(node, known)
+
+
+def assert_serves(device) -> None:
+    with device.online("after") as wire:
+        wire.subscribe("still/there")
+        assert wire.publish("still/there", b"yes") == 0
+        assert wire.message().payload == b"yes"
+
+
+def assert_quiet(node, known: int = 0) -> None:
+    """It runs, and what it has logged beyond ``known`` characters tells of no trouble of its own."""
+    assert node.process.poll() is None
+    for word in ("Traceback", "[error", "[critical"):
+        assert word not in node.log[known:]
+
+
+# --- bytes -------------------------------------------------------------------------------------------------
+
+CONNECTS = [
+    connect_packet("fuzz", 4, will=Will("w/t", b"gone", 1)),
+    connect_packet("fuzz", 5, will=Will("w/t", b"gone", 1), properties=b"\x11\x00\x00\x00\x0a\x22\x00\x08"),
+]
+
+
+def lawful(version: int) -> list[bytes]:
+    """What a client may say."""
+    properties = {"properties": b"\x26\x00\x01k\x00\x01v" if version == 5 else b""}
+    return [
+        publish_packet("a/b", b"x" * 40, version, **properties),
+        publish_packet("a/ü", bytes(range(256)), version, qos=1, packet_id=7, **properties),
+        publish_packet("$aws/certificates/create-from-csr/json", b"{}", version, qos=1, packet_id=8),
+        publish_packet("a", b"", version, properties=b"\x23\x00\x03" if version == 5 else b""),
+        subscribe_packet(["a/#", "+/b", "$share/g/x", "$aws/events/#"], version, packet_id=1),
+        unsubscribe_packet(["a/#", "never"], version, packet_id=2),
+        packet(0x40, b"\x00\x07"),
+        PINGREQ,
+    ]
+
+
+def unlawful(version: int) -> list[bytes]:
+    """What ends the connection: QoS 2, RETAIN, AUTH, what only a server says, and DISCONNECT."""
+    return [
+        publish_packet("r", b"", version, retain=True),
+        publish_packet("q", b"", version, qos=2, packet_id=9),
+        packet(0x62, b"\x00\x07"),
+        packet(0xE0, b"\x04\x00" if version == 5 else b""),
+        packet(0xF0, b"\x18\x00"),
+        packet(0x20, b"\x00\x00"),
+    ]
+
+
+def mutated(data: bytes, chance: random.Random) -> bytes:
+    """A few bytes changed, dropped, doubled or put in."""
+    out = bytearray(data)
+    for _ in range(chance.choice((1, 1, 1, 2, 4))):
+        at = chance.randrange(len(out) + 1)
+        match chance.randrange(5):
+            case 0 if at < len(out):
+                out[at] = chance.randrange(256)
+            case 1 if at < len(out):
+                out[at] ^= 1 << chance.randrange(8)
+            case 2 if at < len(out):
+                del out[at : at + chance.randrange(1, 4)]
+            case 3:
+                out[at:at] = chance.randbytes(chance.randrange(1, 4))
+            case _:
+                out[at:at] = out[at : at + 8]
+    return bytes(out)
+
+
+def framed(data: bytes, chance: random.Random) -> bytes:
+    """A mutated packet whose length is right, so that the connection may survive it."""
+    _, start = read_varint(data, 1)
+    first = data[0] if chance.randrange(20) else chance.randrange(256)
+    return packet(first, mutated(data[start:], chance))
+
+
+def anything(chance: random.Random) -> bytes:
+    """A string of any kind: random, mutated, truncated, oversized."""
+    version = chance.randrange(2)
+    known = [CONNECTS[version], *lawful(4 + version), *unlawful(4 + version)]
+    match chance.randrange(4):
+        case 0:
+            return chance.randbytes(chance.randrange(1, 200))
+        case 1:
+            data = chance.choice(known)
+            return data[: chance.randrange(len(data) + 1)]
+        case 2:
+            return (
+                bytes([chance.randrange(256)]) + b"\xff\xff\xff" + chance.choice((b"\x7f", b"\xff", b"\x00"))
+            )
+        case _:
+            return mutated(chance.choice(known), chance)
+
+
+def test_20000_random_and_mutated_strings(node, good):
+    """Most on connections that last until something ends them; some as the first bytes of their own."""
+    alone, lasting = 2000, 18000
+
+    def one_each(seed: int, count: int) -> None:
+        chance = random.Random(seed)
+        for _ in range(count):
+            data = anything(chance)
+            with good.wire() as wire:
+                if chance.randrange(2):
+                    data = chance.choice(CONNECTS) + data
+                wire.send(data)
+                with contextlib.suppress(ssl.SSLError, OSError):
+                    wire.sock.settimeout(5)
+                    wire.sock.unwrap()  # there is no more to come
+
+    def on_and_on(seed: int, count: int) -> None:
+        chance = random.Random(seed)
+        wire, version = None, 4
+        for number in range(count):
+            if wire is None:
+                version = chance.choice((4, 5))
+                wire = good.online(f"fuzz-{seed}-{number}", version)
+            known = lawful(version) if chance.randrange(20) else unlawful(version)
+            data = framed(chance.choice(known), chance)
+            try:
+                wire.send(data + PINGREQ)
+                while wire.read().kind not in (PINGRESP, DISCONNECT):
+                    pass
+            except Closed:
+                wire.close()
+                wire = None
+            except TimeoutError:
+                raise AssertionError(f"neither answered nor closed after {data.hex()}") from None
+        if wire is not None:
+            wire.close()
+
+    in_parallel(
+        lambda: one_each(1, alone // 2),
+        lambda: one_each(2, alone // 2),
+        lambda: on_and_on(3, lasting // 2),
+        lambda: on_and_on(4, lasting // 2),
+    )
+
+
+def in_parallel(*works) -> None:
+    failures = []
+
+    def guarded(work) -> None:
+        try:
+            work()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+@pytest.mark.parametrize("port", ["mqtt", "https"])
+def test_garbage_instead_of_tls(node, port):
+    chance = random.Random(5)
+    hello = client_hello()
+    for number in range(300):
+        data = mutated(hello, chance) if number % 2 else chance.randbytes(chance.randrange(1, 300))
+        with socket.create_connection(node.address(port), 5) as sock:
+            with contextlib.suppress(OSError):
+                sock.sendall(data)
+                sock.shutdown(socket.SHUT_WR)
+            assert_closed(sock)
+    for request in (
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        CONNECTS[0],
+        b"\x16\x03\x01\xff\xff" + b"x" * 70000,
+    ):
+        with socket.create_connection(node.address(port), 5) as sock:
+            with contextlib.suppress(ConnectionError):
+                sock.sendall(request)
+            assert_closed(sock)
+
+
+def client_hello() -> bytes:
+    outgoing = ssl.MemoryBIO()
+    tls = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    return outgoing.read()
+
+
+def assert_closed(sock, within: float = 10.0) -> None:
+    sock.settimeout(within)
+    with contextlib.suppress(ConnectionError, ssl.SSLError):
+        while sock.recv(65536):
+            pass
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_oversized_packets_are_not_waited_for(node, good, version):
+    """The header says it: the connection ends before the rest is there."""
+    with good.online("big", version) as wire:
+        wire.send(b"\x30\xff\xff\xff\x7f")
+        assert wire.until_closed() == (0x95 if version == 5 else None)
+    with good.wire() as wire:
+        wire.send(b"\x10\xff\xff\xff\x7f")
+        assert wire.until_closed() is None
+
+
+def test_a_length_that_never_ends(node, good):
+    with good.online("long", 5) as wire:
+        wire.send(b"\x30\xff\xff\xff\xff")
+        assert wire.until_closed() == 0x81
+
+
+# --- certificates ------------------------------------------------------------------------------------------
+
+OID_A, OID_B = (ObjectIdentifier(f"1.3.6.1.4.1.99999.{number}") for number in (1, 2))
+SAN, CONSTRAINTS = ObjectIdentifier("2.5.29.17"), ObjectIdentifier("2.5.29.19")
+
+
+def der_of(oid: ObjectIdentifier) -> bytes:
+    return bytes.fromhex("2b06010401868d1f") + bytes([int(oid.dotted_string.rpartition(".")[2])])
+
+
+STRANGE = {
+    "version 4": ([], [(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x03")]),
+    "the same extension twice": (
+        [x509.UnrecognizedExtension(OID_A, b"\x04\x00"), x509.UnrecognizedExtension(OID_B, b"\x04\x00")],
+        [(der_of(OID_B), der_of(OID_A))],
+    ),
+    "alternative names of garbage": ([x509.UnrecognizedExtension(SAN, b"\xff\xff\xff")], []),
+    "constraints of garbage": ([x509.UnrecognizedExtension(CONSTRAINTS, b"\x30\x01")], []),
+    "a name that is not UTF-8": ([], [(b"stranger", b"\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8")]),
+    "a negative serial number": ([], [(b"\x02\x08\x11\x22\x33\x44", b"\x02\x08\xff\x22\x33\x44")]),
+    "a date that is none": ([], [(b"200101000000Z", b"209999999999Z")]),
+    "a very long name": ([x509.UnrecognizedExtension(OID_A, b"x" * 60000)], []),
+}
+"""What is strange → extensions, and bytes to be replaced afterwards."""
+
+
+def strange_certificate(what: str, folder: Path) -> tuple[str, str]:
+    extensions, replacements = STRANGE[what]
+    key, key_pem = new_key()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stranger")])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(0x1122334455667788)
+        .not_valid_before(datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC))
+        .not_valid_after(datetime.datetime(2040, 1, 1, tzinfo=datetime.UTC))
+    )
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
+    der = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+    for old, new in replacements:
+        assert old in der
+        der = der.replace(old, new)
+    (folder / "crt").write_text(ssl.DER_cert_to_PEM_cert(der))
+    (folder / "key").write_bytes(key_pem)
+    return str(folder / "crt"), str(folder / "key")
+
+
+@pytest.mark.parametrize("what", STRANGE)
+def test_strange_certificates(node, good, tmp_path, what):
+    """TLS may let them through, for the registry decides; it has never seen them."""
+    identity = strange_certificate(what, tmp_path)
+    for version in (4, 5):
+        try:
+            wire = Wire(node.mqtt, node.ca, identity)
+        except (ssl.SSLError, ConnectionError):
+            continue
+        with wire:
+            try:
+                assert wire.connect("stranger", version).code == 0x87
+                assert version == 5
+            except Closed:
+                assert wire.received == 0
+
+
+# --- silence -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("port", ["mqtt", "https"])
+def test_silent_clients_are_timed_out_and_hold_up_nobody(node, good, port):
+    address = node.address(port)
+    started = time.monotonic()
+    hello = client_hello()
+    silent: dict[str, list] = {"in TCP": [], "in the handshake": [], "before CONNECT": [], "in CONNECT": []}
+    for _ in range(20):
+        silent["in TCP"].append(socket.create_connection(address, 5))
+        half = socket.create_connection(address, 5)
+        half.sendall(hello[: len(hello) // 2])
+        silent["in the handshake"].append(half)
+        silent["before CONNECT"].append(good.wire(address=address).sock)
+        begun = good.wire(address=address)
+        begun.send(connect_packet("begun")[:9])
+        silent["in CONNECT"].append(begun.sock)
+    assert_serves(good)
+    with good.online("meanwhile") as wire:
+        for what, socks in silent.items():
+            for sock in socks:
+                sock.settimeout(10)
+                with contextlib.suppress(ConnectionError, ssl.SSLError):
+                    assert not sock.recv(65536), what
+                sock.close()
+        assert time.monotonic() - started >= TIMEOUT
+        wire.ping()
+
+
+def test_a_client_that_says_one_byte_at_a_time(node, good):
+    """In time it is accepted; dripping past the timeout it is cut, however busy it looks."""
+    data = connect_packet("drip")
+    with good.wire() as wire:
+        for index in range(len(data)):
+            wire.send(data[index : index + 1])
+        assert wire.read().body == b"\x00\x00"
+    with good.wire() as wire:
+        started = time.monotonic()
+        with pytest.raises(Closed):
+            for index in range(len(data)):
+                wire.send(data[index : index + 1])
+                with contextlib.suppress(TimeoutError):
+                    wire.read(within=0.2)
+        assert wire.received == 0
+        assert time.monotonic() - started >= TIMEOUT
+
+
+def test_a_handshake_one_byte_at_a_time(node, good):
+    """The patience of the handshake is for all of it."""
+    with socket.create_connection(node.mqtt, 5) as sock:
+        sock.settimeout(0.1)
+        started = time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            for byte in client_hello():
+                sock.sendall(bytes([byte]))
+                with contextlib.suppress(TimeoutError):
+                    if not sock.recv(1):
+                        break
+            else:
+                raise AssertionError("it was never cut")
+        assert time.monotonic() - started >= TIMEOUT
+
+
+# --- floods ------------------------------------------------------------------------------------------------
+
+MIB = 1024 * 1024
+
+
+def rss(node) -> int:
+    """Bytes of memory that the node has."""
+    for line in Path(f"/proc/{node.process.pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("no VmRSS")
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory):
+    """A node that keeps little for slow readers."""
+    folder = tmp_path_factory.mktemp("narrow")
+    with running(folder / "node", "mqtt.limits.outbound_bytes=262144") as node:
+        yield node
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+def test_subscribers_that_never_read(narrow, tmp_path, qos):
+    """Many times what may wait for them is published; a subscriber that reads gets all of it."""
+    make = device_on(narrow, tmp_path)
+    payload = b"x" * 100_000
+    count = 2000
+    deaf = []
+    for number in range(5):
+        wire = make.wire(receive_buffer=4096)
+        assert wire.connect(f"deaf-{number}", 5).code == 0
+        wire.subscribe("flood", qos=qos)
+        deaf.append(wire)
+    before = rss(narrow)
+    with make.online("reads") as reader, make.online("floods") as flooder, make.online("bystander") as other:
+        reader.subscribe("flood", qos=1)
+        other.subscribe("quiet")
+        got = []
+
+        def read() -> None:
+            got.extend(len(reader.message().payload) for _ in range(count))
+
+        reading = threading.Thread(target=read)
+        reading.start()
+        most = before
+        for number in range(count):
+            assert flooder.publish("flood", payload) == 0
+            if number % 100 == 0:
+                most = max(most, rss(narrow))
+                other.publish("quiet", b"still")
+                assert other.message().payload == b"still"
+        reading.join()
+    most = max(most, rss(narrow))
+    for wire in deaf:
+        wire.close()
+    assert got == [len(payload)] * count
+    assert most - before < 60 * MIB
+    assert_quiet(narrow)
+
+
+def test_a_client_that_asks_and_never_reads(narrow, tmp_path):
+    """Pings whose answers nobody takes: the node stops reading from it, and keeps little."""
+    make = device_on(narrow, tmp_path)
+    before = rss(narrow)
+    with make.wire(receive_buffer=4096) as wire, make.online("other") as other:
+        wire.connect("asks")
+        wire.sock.settimeout(2)
+        with pytest.raises((TimeoutError, ssl.SSLError)):  # nobody reads any more
+            for _ in range(2000):
+                wire.sock.sendall(PINGREQ * 8000)
+        other.ping()
+        assert rss(narrow) - before < 50 * MIB
+    assert_quiet(narrow)
+
+
+def test_300_connections_at_once(narrow, tmp_path):
+    """On the node that has the usual patience: their handshakes are under way together."""
+    host, port = narrow.mqtt
+    good = device_on(narrow, tmp_path)
+
+    async def one(context: ssl.SSLContext, number: int) -> bytes:
+        reader, writer = await asyncio.open_connection(host, port, ssl=context, ssl_handshake_timeout=30)
+        writer.write(connect_packet(f"crowd-{number}"))
+        answer = await reader.readexactly(4)
+        writer.write(PINGREQ)
+        answer += await reader.readexactly(2)
+        await everybody.wait()
+        writer.close()
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            await writer.wait_closed()
+        return answer
+
+    async def body() -> list[bytes]:
+        context = tls_context(narrow.ca, good.identity)
+        return await asyncio.wait_for(asyncio.gather(*(one(context, number) for number in range(300))), 60)
+
+    everybody = asyncio.Barrier(300)
+    assert asyncio.run(body()) == [b"\x20\x02\x00\x00\xd0\x00"] * 300
+    assert_serves(good)
+    assert_quiet(narrow)
+
+
+@contextlib.contextmanager
+def connected(device, count: int):
+    """So many connections, all accepted."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(device.online(f"c-{number}")) for number in range(count)]
+
+
+def test_the_number_of_connections_is_limited(tmp_path):
+    with running(tmp_path / "node", "mqtt.limits.connections=10") as node:
+        device = device_on(node, tmp_path)
+        with connected(device, 10) as wires:
+            with socket.create_connection(node.mqtt, 5) as sock:
+                assert_closed(sock)
+            for wire in wires:
+                wire.ping()
+            # The API is not a device's port, and stays open.
+            node.client("iot", tls=False).list_things()
+            wires[0].disconnect()
+            with device.online("room again") as wire:
+                wire.ping()
+
+
+def test_the_limit_is_the_nodes_not_the_ports(tmp_path):
+    """``mqtt.limits.connections``: connections of this node."""
+    with running(tmp_path / "node", "mqtt.limits.connections=4") as node:
+        device = device_on(node, tmp_path)
+        with connected(device, 4), socket.create_connection(node.address("https"), 5) as sock:
+            assert_closed(sock, within=2)
+
+
+# --- the process -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("setting", ["mqtt.port", "https.port", "api.port"])
+def test_a_port_in_use_is_named(tmp_path, setting):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-c", "from sekisho.cli import main; main()", "up"]
+        command += ["--data", str(tmp_path / "node"), "--mqtt-port", "0", "--https-port", "0"]
+        command += ["--api-port", "0", "--set", f"{setting}={port}"]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert ran.returncode == 1
+    assert f"port {port} " in ran.stderr
+    assert setting in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not (tmp_path / "node" / "endpoints.json").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_the_node_cleanly(tmp_path, number):
+    """With clients that are connected, that do not read, that have said nothing, and that are in TLS."""
+    with running(tmp_path / "node") as node:
+        device = device_on(node, tmp_path)
+        with (
+            device.online("connected", 5) as connected,
+            device.online("deaf") as deaf,
+            device.wire(),
+            socket.create_connection(node.mqtt, 5),
+            socket.create_connection(node.address("https"), 5) as reset,
+        ):
+            reset.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            deaf.subscribe("flood", qos=0)
+            for _ in range(20):
+                connected.publish("flood", b"x" * 100_000)
+            node.process.send_signal(number)
+            assert connected.until_closed() == 0x8B
+            assert node.process.wait(15) == 0
+        assert "Traceback" not in node.log
+        assert "[error" not in node.log
+        # And it starts again on what it left.
+        node.start()
+        with device.online() as wire:
+            wire.ping()
