@@ -116,7 +116,10 @@ def test_five_versions_and_not_one_more(iot, policy):
         iot.create_policy_version(policyName=policy, policyDocument=document(f"v{number}"))
     with refused("VersionsLimitExceededException", 409, policy, "5"):
         iot.create_policy_version(policyName=policy, policyDocument=document("v6"))
-    assert list(versions(iot, policy)) == ["5", "4", "3", "2", "1"]
+    found = iot.list_policy_versions(policyName=policy)["policyVersions"]
+    assert [one["versionId"] for one in found] == ["5", "4", "3", "2", "1"]
+    assert [one["isDefaultVersion"] for one in found] == [False] * 4 + [True]
+    assert all(one["createDate"] for one in found)
 
 
 def test_numbers_of_deleted_versions_are_not_used_again(iot, policy):
