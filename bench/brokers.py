@@ -76,11 +76,12 @@ def floor(folder: Path, papers: Papers, program: Path) -> Iterator[Broker]:
 
 @contextmanager
 def sekisho(folder: Path, papers: Papers, settings: Sequence[str]) -> Iterator[Broker]:
-    """A node with its defaults and ``settings`` (``key=value``); the device is registered through boto3."""
+    """A node with its limits of rate lifted, and ``settings`` (``key=value``); the device is registered
+    through boto3."""
     program = str(Path(sys.executable).with_name("sekisho"))
     data = folder / "sekisho"
     command = [program, "up", "--data", str(data), "--mqtt-port", "0", "--https-port", "0", "--api-port", "0"]
-    for setting in settings:
+    for setting in ("mqtt.enforce_limits=false", *settings):
         command += ["--set", setting]
     endpoints = data / "endpoints.json"
     with _running(command, folder / "sekisho.log", endpoints.exists):

@@ -36,7 +36,8 @@ class Node:
         (self.data / "endpoints.json").unlink(missing_ok=True)
         command = [sys.executable, "-c", "from sekisho.cli import main; main()", "up"]
         command += ["--data", str(self.data), "--mqtt-port", "0", "--https-port", "0", "--api-port", "0"]
-        for setting in self.settings:
+        # Most tests connect the same client more often than once a second, and publish as fast as they can.
+        for setting in ("mqtt.enforce_limits=false", *self.settings):
             command += ["--set", setting]
         log = (self.data.parent / f"{self.data.name}.log").open("a")
         self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)

@@ -155,7 +155,9 @@ def test_a_killed_node_ends_what_it_left(tmp_path: Path):
         [after] = connections(node.client("sekisho"))
         assert (before["live"], after["live"], after["disconnectReason"]) == (True, False, "UNKNOWN")
         assert after["connectionId"] == before["connectionId"]
-        assert node.client("sekisho").describe_broker()["connections"] == 0
+        own = node.client("sekisho")
+        assert own.describe_broker()["connections"] == 0
+        assert own.list_sessions()["sessions"] == []
 
 
 def test_a_stopped_node_says_why_and_writes_it(tmp_path: Path):

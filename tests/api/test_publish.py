@@ -9,7 +9,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from api.making import KEY, UNCHECKED, certificate, document, not_implemented, refused
+from api.making import KEY, UNCHECKED, certificate, document, refused
 
 PATIENCE = 10
 
@@ -87,17 +87,3 @@ def test_a_quality_of_service_that_does_not_exist(node):
     client = node.client("iot-data", config=UNCHECKED)
     with refused("InvalidRequestException", 400, "qos"):
         client.publish(topic="a", qos=2)
-
-
-def test_retained_messages_are_not_implemented(data):
-    with not_implemented("retained"):
-        data.publish(topic="a", retain=True)
-    data.publish(topic="a", retain=False)
-
-
-@pytest.mark.parametrize(
-    "member", [{"contentType": "text/plain"}, {"messageExpiry": 7}, {"responseTopic": "b"}]
-)
-def test_properties_are_not_implemented(data, member):
-    with not_implemented(*member):
-        data.publish(topic="a", **member)

@@ -203,11 +203,11 @@ def test_5_what_the_connack_says(device):
         assert settings.maximum_packet_size_to_server == 149504
         assert settings.topic_alias_maximum_to_server == 8
         assert settings.server_keep_alive_sec == 60
-        assert settings.session_expiry_interval_sec == 0
+        assert settings.session_expiry_interval_sec == 3600
         assert not settings.rejoined_session
-        assert not settings.retain_available
+        assert settings.retain_available
         assert settings.wildcard_subscriptions_available
-        assert not settings.shared_subscriptions_available
+        assert settings.shared_subscriptions_available
         assert not settings.subscription_identifiers_available
 
 

@@ -176,12 +176,11 @@ def test_a_will_needs_the_right_to_publish_it(device, own, version):
     ("will", "code"),
     [
         (Will("a/b", qos=2), 0x9B),
-        (Will("a/b", retain=True), 0x9A),
         (Will("a/+"), 0x90),
         (Will("a/b/c/d/e/f/g/h/i"), 0x90),
         (Will("a/b", b"x" * 65535, qos=1), 0),
     ],
-    ids=["qos 2", "retained", "wildcard", "too many slashes", "long"],
+    ids=["qos 2", "wildcard", "too many slashes", "long"],
 )
 def test_what_a_will_may_be(anything, will, code):
     if code:
@@ -239,16 +238,16 @@ def test_the_connack_of_mqtt_5(anything):
     assert answer.code == 0
     assert not answer.session_present
     assert answer.properties == {
-        0x11: 0,  # session expiry: persistent sessions are not in this version, and it says so
+        0x11: 3600,  # session expiry
         0x13: 600,  # server keep alive
         0x21: 100,  # receive maximum
         0x22: 8,  # topic aliases
         0x24: 1,  # maximum QoS
-        0x25: 0,  # retain: not in this version
+        0x25: 1,  # retain
         0x27: 149504,  # maximum packet size
         0x28: 1,  # wildcard subscriptions
         0x29: 0,  # subscription identifiers: AWS has none
-        0x2A: 0,  # shared subscriptions: not in this version
+        0x2A: 1,  # shared subscriptions
     }
 
 
@@ -258,15 +257,6 @@ def test_the_connack_of_mqtt_5(anything):
 def test_the_keep_alive_is_clamped_and_said(anything, asked, granted):
     with anything.wire() as wire:
         assert wire.connect("five", 5, keep_alive=asked).properties[0x13] == granted
-
-
-def test_a_persistent_session_is_taken_as_a_clean_one(anything):
-    for _ in range(2):
-        with anything.wire() as wire:
-            answer = wire.connect("persistent", 4, clean=False)
-            assert (answer.code, answer.session_present) == (0, False)
-            assert wire.subscribe("a/b") == [1]
-            wire.disconnect()
 
 
 def test_a_second_connect_closes_the_connection(anything, version):

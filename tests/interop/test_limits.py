@@ -22,7 +22,7 @@ def limited(tmp_path_factory):
         f"mqtt.limits.publishes_out_per_second={PUBLISHES_OUT}",
         f"mqtt.limits.bytes_per_second={BYTES}",
     )
-    with place(tmp_path_factory.mktemp("limits"), *settings) as place_:
+    with place(tmp_path_factory.mktemp("limits"), "mqtt.enforce_limits=true", *settings) as place_:
         yield place_
 
 

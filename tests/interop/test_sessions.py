@@ -36,7 +36,9 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def paced(tmp_path_factory):
-    with place(tmp_path_factory.mktemp("paced"), "mqtt.limits.connects_per_second=0") as paced:
+    with place(
+        tmp_path_factory.mktemp("paced"), "mqtt.enforce_limits=true", "mqtt.limits.connects_per_second=0"
+    ) as paced:
         yield paced
 
 
