@@ -114,7 +114,7 @@ def test_new_keys(iot):
     assert made["certificateArn"] == arn(f"cert/{made['certificateId']}")
 
 
-def test_the_private_key_is_nowhere_afterwards(iot, node, sql):
+def test_q12_the_private_key_is_nowhere_afterwards(iot, node, sql):
     made = iot.create_keys_and_certificate()
     body = "".join(made["keyPair"]["PrivateKey"].splitlines()[1:-1])
     described_text = repr(iot.describe_certificate(certificateId=made["certificateId"]))

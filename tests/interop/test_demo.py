@@ -140,7 +140,7 @@ for thing in boto3.client("iot").list_things()["things"]:
 """
 
 
-def test_no_key_is_anywhere_on_the_node(done, tmp_path):
+def test_q12_no_key_is_anywhere_on_the_node(done, tmp_path):
     folders = done.folders
     keys = sorted(folders.keys.glob("*.key.pem"))
     assert len(keys) == DEVICES + OTHERS
