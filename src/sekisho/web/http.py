@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -45,6 +45,32 @@ class HttpServer:
             await asyncio.wait(list(self._state.tasks), timeout=2.0)
 
 
+class JoinedWrites:
+    """A transport that writes what one turn of the loop brought at once: an answer's head and body leave
+    together, so that no client takes a head whose body was never sent for an empty answer."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._parts: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._parts:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._parts.append(data)
+
+    def _flush(self) -> None:
+        parts, self._parts = self._parts, []
+        if parts and not self._transport.is_closing():
+            self._transport.write(b"".join(parts))
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+
 class HttpConnection(H11Protocol):
     """uvicorn's protocol, with a deadline that bounds a client that sends slowly or not at all."""
 
@@ -54,6 +80,9 @@ class HttpConnection(H11Protocol):
         super().__init__(config, server_state, state)
         self._tick = tick
         self.deadline: float | None = tick() + IDLE
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(cast(asyncio.Transport, JoinedWrites(transport)))
 
     def data_received(self, data: bytes) -> None:
         self.deadline = self._tick() + IDLE
