@@ -18,7 +18,7 @@ from sekisho.broker.publisher import Publisher
 from sekisho.broker.registry import Entry, closed, opened
 from sekisho.broker.session import Session
 from sekisho.broker.subscriber import Subscriber
-from sekisho.mqtt.connection import Connection, State
+from sekisho.mqtt.connection import CLOSED, OPEN, Connection
 from sekisho.mqtt.packets import (
     Connect,
     Disconnect,
@@ -54,7 +54,8 @@ class Client:
     def __init__(self, hub: Hub, peer: Peer) -> None:
         self.hub = hub
         self.peer = peer
-        self.connection = Connection(hub.profile, hub.limits, hub.clock.tick())
+        self._tick: Callable[[], float] = hub.clock.tick
+        self.connection = Connection(hub.profile, hub.limits, self._tick())
         self.transport: TlsTransport
         self.client_id = ""
         self.account = ""
@@ -98,19 +99,22 @@ class Client:
         transport.high_water = self.hub.outbound_bytes
 
     def data_received(self, data: bytes) -> None:
-        packets = self.connection.receive(data, self.hub.clock.tick())
+        connection = self.connection
+        packets = connection.receive(data, self._tick())
         if self._busy:
             self._backlog.extend(packets)
             return
-        for index, packet in enumerate(packets):
-            pending = self._handlers[type(packet)](self, packet)
+        handlers = self._handlers
+        following = iter(packets)
+        for packet in following:
+            pending = handlers[type(packet)](self, packet)
             if pending is not None:
-                self._backlog.extend(packets[index + 1 :])
+                self._backlog.extend(following)
                 self._await(pending)
                 break
-            if self.connection.state is State.CLOSED:
+            if connection.state is CLOSED:
                 return
-        if self.connection.pending:
+        if connection.pending:
             self.flush()
 
     def _await(self, pending: Awaitable[None]) -> None:
@@ -121,7 +125,7 @@ class Client:
     async def _proceed(self, pending: Awaitable[None]) -> None:
         try:
             await pending
-            while self._backlog and self.connection.state is not State.CLOSED:
+            while self._backlog and self.connection.state is not CLOSED:
                 packet = self._backlog.popleft()
                 more = self._handlers[type(packet)](self, packet)
                 if more is not None:
@@ -179,7 +183,7 @@ class Client:
 
     def timed_out(self) -> None:
         """The deadline passed: no CONNECT in time, or silence for 1.5 × keep alive [MQTT-3.1.2-22]."""
-        if self.connection.state is State.OPEN:
+        if self.connection.state is OPEN:
             self.end(Reason.KEEP_ALIVE_TIMEOUT, "keep alive timeout", "MQTT_KEEP_ALIVE_TIMEOUT")
         else:
             self.transport.abort()
@@ -273,8 +277,8 @@ class Client:
 
     def _on_puback(self, packet: Puback) -> None:
         self.delivery.settle(packet.packet_id)
-        self.delivery.pump()
-        self.flush()
+        if self.connection.pending:
+            self.flush()
 
     def _on_subscribe(self, packet: Subscribe) -> Awaitable[None]:
         return self.subscriber.subscribe(packet)

@@ -8,9 +8,10 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, NamedTuple
 
 from sekisho.broker.aliases import Aliases
+from sekisho.broker.items import Handed, Item, Retain, size
 from sekisho.broker.mailbox import Receiver, Stored
 from sekisho.broker.resends import Resends
-from sekisho.mqtt.connection import State
+from sekisho.mqtt.connection import OPEN
 from sekisho.mqtt.encoding import encode_publish
 from sekisho.mqtt.message import Message
 from sekisho.mqtt.packets import Properties
@@ -32,32 +33,6 @@ class Reception(NamedTuple):
     qos: int
     retain_as_published: bool
     no_local: bool
-
-
-class Handed(NamedTuple):
-    """A message that is a row, with the session or group whose row it is."""
-
-    stored: Stored
-    owner: Receiver
-
-
-class Retain(NamedTuple):
-    """A message that the client is to see with the RETAIN flag."""
-
-    message: Message
-
-
-Item = Message | Retain | Handed
-
-
-def _size(item: Item) -> int:
-    match item:
-        case Retain(message):
-            return len(message.payload)
-        case Handed(stored, _):
-            return len(stored.message.payload)
-        case _:
-            return len(item.payload)
 
 
 class Delivery:
@@ -106,29 +81,36 @@ class Delivery:
             return None
         self._last = message
         client = self._client
-        topic = message.topic
         try:
-            reception = self._receptions[topic]
+            reception = self._receptions[message.topic]
         except KeyError:
-            reception = self._decide(topic)
-        if reception is None or (reception.no_local and message.client_id == client.client_id):
+            reception = self._decide(message.topic)
+        if reception is None:
             return None
-        retain = message.retain and reception.retain_as_published
-        if message.qos and reception.qos:
-            self._offer_acknowledged(Retain(message) if retain else message)
+        qos, retain, no_local = reception
+        if no_local and message.client_id == client.client_id:
             return None
-        transport = client.transport
-        if transport.get_write_buffer_size() > transport.high_water:
-            client.hub.counters["dropped"] += 1
+        connection = client.connection
+        retain = retain and message.retain
+        if qos and message.qos:
+            if retain or not self._send_plainly(message):
+                self._offer_acknowledged(Retain(message) if retain else message)
             return None
-        if self._aliases is None:
-            raw = message.wire(client.connection.version, retain)
-        else:
+        if self._aliases is not None:
+            if client.transport.get_write_buffer_size() > client.transport.high_water:
+                client.hub.counters["dropped"] += 1
+                return None  # before an alias is given that the client would not hear of
             raw = self._aliased(message, retain, message.properties)
+        elif message.frame_version == connection.version and not (retain or message.qos):
+            raw = message.frame
+        else:
+            raw = message.wire(connection.version, retain)
         # What is larger than the peer takes counts as sent [MQTT-3.1.2-25].
-        if len(raw) <= client.connection.peer_maximum_packet_size:
-            transport.write(raw)
-            self.delivered += 1
+        if len(raw) <= connection.peer_maximum_packet_size:
+            if client.transport.offer(raw):
+                self.delivered += 1
+            else:
+                client.hub.counters["dropped"] += 1
         return None
 
     def receives(self, message: Message) -> bool:
@@ -151,6 +133,21 @@ class Delivery:
             self._offer_acknowledged(message)
         else:
             self._write(message, False, message.properties)
+
+    def _send_plainly(self, message: Message) -> bool:
+        """Send with QoS 1 what has no properties, when nothing is before it; False when that is not so."""
+        client = self._client
+        connection = client.connection
+        if message.properties or connection.pending or self._aliases or self._waiting or not self._may_send():
+            return False
+        packet_id = connection.number()
+        raw = message.numbered(connection.version, packet_id)
+        # What is larger than the peer takes counts as sent [MQTT-3.1.2-25].
+        if len(raw) <= connection.peer_maximum_packet_size:
+            connection.inflight[packet_id] = message
+            client.transport.write(raw)
+            self.delivered += 1
+        return True
 
     def _offer_acknowledged(self, item: Message | Retain) -> None:
         """Deliver with QoS 1 what is in memory only: now, when there is room, or not at all."""
@@ -194,7 +191,7 @@ class Delivery:
         """Send what waited, as far as the window of unacknowledged messages is open."""
         while self._waiting and self._may_send():
             item = self._waiting.popleft()
-            self._waiting_bytes -= _size(item)
+            self._waiting_bytes -= size(item)
             self._send(item)
         if not self._waiting:
             if self._room is not None:
@@ -208,6 +205,8 @@ class Delivery:
         token = client.connection.settle(packet_id)
         if isinstance(token, Handed):
             token.owner.acknowledged(token.stored)
+        if self._waiting or self._room is not None or client.durable is not None:
+            self.pump()
 
     def retained(self, message: Message, qos: int) -> None:
         """Deliver a retained message to a new subscription, marked as one [MQTT-3.3.1-8]."""
@@ -251,8 +250,8 @@ class Delivery:
         client = self._client
         connection, transport = client.connection, client.transport
         return (
-            connection.can_send
-            and connection.state is State.OPEN
+            len(connection.inflight) < connection.window
+            and connection.state is OPEN
             and transport.get_write_buffer_size() <= transport.high_water
         )
 
@@ -260,11 +259,11 @@ class Delivery:
         """As many bytes as may wait to be written, or one message, however large."""
         waiting = self._waiting
         room = self._client.transport.high_water - self._waiting_bytes
-        return not waiting or (len(waiting) < WAITING and _size(item) <= room)
+        return not waiting or (len(waiting) < WAITING and size(item) <= room)
 
     def _wait(self, item: Item) -> None:
         self._waiting.append(item)
-        self._waiting_bytes += _size(item)
+        self._waiting_bytes += size(item)
 
     def answer(self, message: Message) -> None:
         """Deliver an engine's answer to this connection alone, if it has subscribed to its topic."""

@@ -115,8 +115,10 @@ class Hub:
         """Give a message to every sink that its topic reaches, here and on other nodes; ``space`` is the
         message's own, for who has it at hand."""
         self.published += 1
+        if space is None:
+            space = self.space(message.account, message.region)
         waiting = None
-        for sink in (space or self.space(message.account, message.region)).subscribers.match(message.topic):
+        for sink in space.subscribers.match(message.topic):
             result = sink.offer(message)
             if result is not None:
                 waiting = both(waiting, result)

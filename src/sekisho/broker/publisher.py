@@ -50,6 +50,9 @@ class Publisher:
             client.principal_id,
             client.peer.address,
             hub.clock.now(),
+            "",
+            packet.frame,
+            client.connection.version if packet.frame else 0,
         )
         if topic[0] == "$":
             hub.request(message)

@@ -198,6 +198,20 @@ class TlsTransport(asyncio.Transport):
         if self._out_size > self.high_water:
             self._pause_writing()
 
+    def offer(self, data: bytes) -> bool:
+        """Write, unless more than ``high_water`` waits already; False then, or when nothing is taken."""
+        size = self._out_size
+        if size > self.high_water or self._lost or self._closing:
+            return False
+        self._out.append(data)
+        self._out_size = size = size + len(data)
+        if not self._dirty and not self._writing:
+            self._dirty = True
+            self._flusher.add(self)
+        if size > self.high_water:
+            self._pause_writing()
+        return True
+
     def send(self, data: bytes) -> None:
         """Write now: for who has gathered the writes of a turn already."""
         if self._lost or self._closing or not data:
@@ -220,30 +234,31 @@ class TlsTransport(asyncio.Transport):
     def flush(self) -> None:
         """Write what waits; what the socket does not take stays for when it is writable."""
         self._dirty = False
-        if self._lost or not self.handshaken:
-            return
         out = self._out
+        if self._lost or not self.handshaken or not out:
+            return
         data = out[0] if len(out) == 1 else b"".join(out)
         try:
-            while data:
+            while True:
                 sent = write_record(self.tls, data)
                 if sent == len(data):
-                    data = b""
-                else:
-                    data = data[sent:]
+                    break
+                data = data[sent:]
         except (SSL.WantWriteError, SSL.WantReadError):
+            self._out = [data]
+            self._out_size = len(data)
             self._want_write()
+            return
         except (SSL.Error, OSError) as error:
             self._lose(ConnectionResetError(_words(error)))
             return
-        self._out = [data] if data else []
-        self._out_size = len(data)
-        if not data:
-            if self._closing:
-                self._finish()
-            elif self._paused_writing and self.protocol is not None:
-                self._paused_writing = False
-                self.protocol.resume_writing()
+        out.clear()
+        self._out_size = 0
+        if self._closing:
+            self._finish()
+        elif self._paused_writing and self.protocol is not None:
+            self._paused_writing = False
+            self.protocol.resume_writing()
 
     def _want_write(self) -> None:
         if not self._writing and not self._lost:

@@ -210,6 +210,13 @@ class FramedTransport:
             self._dirty = True
             self._flusher.add(self)
 
+    def offer(self, data: bytes) -> bool:
+        """Write, unless too much waits already; as :meth:`TlsTransport.offer`."""
+        if self.closed or self.get_write_buffer_size() > self._tls.high_water:
+            return False
+        self.write(data)
+        return True
+
     def flush(self) -> None:
         """Frame and write what was gathered."""
         self._dirty = False

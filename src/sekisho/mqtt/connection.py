@@ -47,6 +47,10 @@ class State(Enum):
     """Nothing more is read or queued; what is queued may still be sent."""
 
 
+# An enumeration's members are looked up anew each time they are named; these are asked for with every packet.
+AWAITING_CONNECT, CONNECTING, OPEN, CLOSED = State
+
+
 def effective_keep_alive(requested: int, limits: Limits) -> int:
     """The keep alive a server grants, in seconds: none (0) becomes the longest, any other is clamped."""
     if not requested:
@@ -83,6 +87,7 @@ class Connection:
         "state",
         "version",
         "wants_problem_information",
+        "window",
     )
 
     def __init__(self, profile: Profile, limits: Limits, now: float) -> None:
@@ -90,7 +95,7 @@ class Connection:
         self.limits = limits
         self.version = 0
         """0 before CONNECT, then 4 (3.1.1) or 5."""
-        self.state = State.AWAITING_CONNECT
+        self.state = AWAITING_CONNECT
         self.deadline: float | None = now + limits.connect_timeout
         """When to give up on the peer: the CONNECT timeout, then 1.5 × keep alive after its last packet
         [MQTT-3.1.2-22]. None when closed or without keep alive."""
@@ -98,6 +103,8 @@ class Connection:
         self.peer_maximum_packet_size = MAX_REMAINING + 5
         self.peer_alias_maximum = 0
         self.wants_problem_information = True
+        self.window = limits.outbound_inflight
+        """How many messages that we send may be unacknowledged: our limit, or the peer's if that is less."""
         self.inflight: dict[int, object] = {}
         """Packet identifier -> token of what `publish` sent and the peer has not settled."""
         self.pending = 0
@@ -121,42 +128,47 @@ class Connection:
         after which, as after a DISCONNECT, nothing is read any more; the state stays, for the caller to
         `disconnect`.
         """
-        if self._over or self.state is State.CLOSED:
+        if self._over or self.state is CLOSED:
             return []
         packets: list[Packet | Violation] = []
+        if self.version and not self._framer.held:
+            taken = self._inbound.take_plain(data, self.version, packets)
+            if taken != len(data):
+                self._receive(data[taken:] if taken else data, packets)
+        else:
+            self._receive(data, packets)
+        if packets:
+            self._heard = now
+            if self._patience is not None:
+                self.deadline = now + self._patience
+        return packets
+
+    def _receive(self, data: bytes, packets: list[Packet | Violation]) -> None:
+        """What is not as most is: each packet framed, decoded, and judged."""
+        framer = self._framer
         try:
             # Not waiting for the whole of what cannot be a CONNECT: its "length" may be anything.
-            if self.state is State.AWAITING_CONNECT and self._framer.idle and data and data[0] != 0x10:
+            if self.state is AWAITING_CONNECT and not framer.held and data and data[0] != 0x10:
                 raise protocol_error("the first packet is not CONNECT")  # [MQTT-3.1.0-1]
-            frames = self._framer.feed(data)
-            if not frames:
-                return packets
-            self._heard = now
-            version = self.version
-            inbound = self._inbound
-            for first, body in frames:
-                if version and first & 0xF0 == 0x30:
-                    packets.append(inbound.take(first, body, version))
+            for first, body in framer.feed(data):
+                if self.version and first & 0xF0 == 0x30:
+                    packets.append(self._inbound.take(first, body, self.version))
                 else:
                     packets.append(self._packet(first, body))
                     if self._parted:
-                        break
-                    version = self.version
-            if self._patience is not None:
-                self.deadline = now + self._patience
-            if self._framer.error is not None and not self._parted:
-                raise self._framer.error
+                        return
+            if framer.error is not None:
+                raise framer.error
         except MalformedPacket as error:
             self._over = True
             packets.append(Violation(error.reason, error.text))
-        return packets
 
     def _packet(self, first: int, body: bytes) -> Packet:
         kind = first >> 4
-        if self.state is State.AWAITING_CONNECT:
+        if self.state is AWAITING_CONNECT:
             self.version = connect_version(body)
             if self.version:
-                self.state = State.CONNECTING
+                self.state = CONNECTING
             packet = decode(first, body, self.version)
             assert isinstance(packet, Connect)  # the first byte was looked at before
             self._connect(packet)
@@ -181,6 +193,7 @@ class Connection:
     def _connect(self, packet: Connect) -> None:
         properties = packet.properties
         self.peer_receive_maximum = properties.get("receive_maximum", self.peer_receive_maximum)
+        self.window = min(self.window, self.peer_receive_maximum)
         self.peer_maximum_packet_size = properties.get("maximum_packet_size", self.peer_maximum_packet_size)
         self.peer_alias_maximum = properties.get("topic_alias_maximum", 0)
         self.wants_problem_information = properties.get("request_problem_information", 1) == 1
@@ -196,15 +209,15 @@ class Connection:
         `keep_alive` is the one in effect, in seconds (0 for none at all; None for what `effective_keep_alive`
         made of the request). In MQTT 5 `properties` are the CONNACK's, to the letter; 3.1.1 has none.
         """
-        if self.state is State.CLOSED:
+        if self.state is CLOSED:
             return
-        if self.state is not State.CONNECTING:
+        if self.state is not CONNECTING:
             raise RuntimeError("there is no CONNECT to accept")
         if keep_alive is not None:
             self._patience = 1.5 * keep_alive or None
         self.deadline = None if self._patience is None else self._heard + self._patience
         self._session_expiry = properties.get("session_expiry_interval", self._session_expiry)
-        self.state = State.OPEN
+        self.state = OPEN
         self._write(encode(Connack(Reason.SUCCESS, session_present, properties), self.version))
 
     def refuse(self, reason: int, text: str) -> None:
@@ -213,9 +226,9 @@ class Connection:
         A 3.1.1 client gets the matching return code, or nothing where there is none [MQTT-3.2.2-6] or where
         the profile refuses silently. What no CONNACK may carry is sent as "unspecified error".
         """
-        if self.state is State.CLOSED:
+        if self.state is CLOSED:
             return
-        if self.state is State.OPEN:
+        if self.state is OPEN:
             raise RuntimeError("CONNECT was accepted already")
         if self.version == 5:
             code = reason if reason in ALLOWED["CONNACK"] else Reason.UNSPECIFIED_ERROR
@@ -239,9 +252,9 @@ class Connection:
         Before CONNECT was accepted this is `refuse`. After it, MQTT 5 gets a DISCONNECT; 3.1.1 gets nothing,
         nor does a client that has said DISCONNECT itself.
         """
-        if self.state in (State.AWAITING_CONNECT, State.CONNECTING):
+        if self.state in (AWAITING_CONNECT, CONNECTING):
             self.refuse(reason, text)
-        elif self.state is State.OPEN:
+        elif self.state is OPEN:
             if self.version == 5 and not self._parted:
                 code = reason if reason in ALLOWED["DISCONNECT"] else Reason.UNSPECIFIED_ERROR
                 # A reason string is allowed here whatever the client asked for [MQTT-3.1.2-29].
@@ -249,7 +262,7 @@ class Connection:
             self._close()
 
     def _close(self) -> None:
-        self.state = State.CLOSED
+        self.state = CLOSED
         self.deadline = None
 
     # -- writing
@@ -262,8 +275,8 @@ class Connection:
 
     def queue(self, raw: bytes) -> None:
         """Queue one encoded packet. One that is larger than the peer takes counts as sent [MQTT-3.1.2-25]."""
-        if self.state is not State.OPEN:
-            if self.state is State.CLOSED:
+        if self.state is not OPEN:
+            if self.state is CLOSED:
                 return
             raise RuntimeError("nothing may be sent before CONNECT is accepted")  # [MQTT-3.2.0-1]
         size = len(raw)
@@ -284,7 +297,7 @@ class Connection:
     @property
     def can_send(self) -> bool:
         """Whether the peer's receive maximum and our limit leave room for `publish` [MQTT-3.3.4-7]."""
-        return len(self.inflight) < min(self.peer_receive_maximum, self.limits.outbound_inflight)
+        return len(self.inflight) < self.window
 
     @property
     def inbound_full(self) -> bool:
@@ -307,28 +320,31 @@ class Connection:
         as sent and acknowledged [MQTT-3.1.2-25], or the connection is closed. Raises RuntimeError unless
         `can_send`.
         """
-        if self.state is State.CLOSED:
+        if self.state is CLOSED:
             return 0
         if not self.can_send:
             raise RuntimeError("the window of unacknowledged messages is full")
-        packet_id = self._last_id
-        while True:
-            packet_id = packet_id % 0xFFFF + 1
-            if packet_id not in self.inflight:
-                break
+        packet_id = self.number()
         raw = encode_publish(self.version, topic, payload, qos, retain, dup, packet_id, properties)
         if len(raw) > self.peer_maximum_packet_size:
             return 0
         self.queue(raw)
-        self._last_id = packet_id
         self.inflight[packet_id] = token
+        return packet_id
+
+    def number(self) -> int:
+        """A packet identifier that is free, for who makes the PUBLISH itself and enters it in `inflight`."""
+        packet_id = self._last_id % 0xFFFF + 1
+        while packet_id in self.inflight:
+            packet_id = packet_id % 0xFFFF + 1
+        self._last_id = packet_id
         return packet_id
 
     def publish_again(
         self, packet_id: int, topic: str, payload: bytes, qos: int, retain: bool, properties: Properties
     ) -> None:
         """Queue once more a PUBLISH that the peer has not settled, marked as a duplicate [MQTT-3.3.1-1]."""
-        if self.state is State.OPEN and packet_id in self.inflight:
+        if self.state is OPEN and packet_id in self.inflight:
             self.queue(encode_publish(self.version, topic, payload, qos, retain, True, packet_id, properties))
 
     def settle(self, packet_id: int) -> object | None:
@@ -345,7 +361,7 @@ class Connection:
         3.1.1 has neither reason nor text; text is for who wants problem information [MQTT-3.1.2-29].
         """
         self._inbound.release(packet_id)
-        if text and self.version == 5 and self.wants_problem_information and self.state is State.OPEN:
+        if text and self.version == 5 and self.wants_problem_information and self.state is OPEN:
             self._answer(lambda properties: Puback(packet_id, reason, properties), text)
         else:
             self.queue(encode_ack(0x40, "PUBACK", packet_id, reason, NO_PROPERTIES, self.version))

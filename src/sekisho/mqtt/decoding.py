@@ -70,7 +70,9 @@ def decode_publish(first: int, body: bytes, version: int) -> Publish:
             properties, start = decode_properties(body, start, "PUBLISH")
     if start > len(body):
         raise malformed("the packet ends within the topic name")
-    return _tuple(Publish, (topic, body[start:], qos, first & 1 == 1, first & 8 == 8, packet_id, properties))
+    return _tuple(
+        Publish, (topic, body[start:], qos, first & 1 == 1, first & 8 == 8, packet_id, properties, b"")
+    )
 
 
 def _packet_id(body: bytes, at: int) -> tuple[int, int]:

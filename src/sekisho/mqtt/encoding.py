@@ -73,7 +73,7 @@ def _packet(first: int, *parts: bytes) -> bytes:
 
 
 def _publish(packet: Publish, version: int) -> bytes:
-    topic, payload, qos, retain, dup, packet_id, properties = packet
+    topic, payload, qos, retain, dup, packet_id, properties, _ = packet
     return encode_publish(version, topic, payload, qos, retain, dup, packet_id, properties)
 
 

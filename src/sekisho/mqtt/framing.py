@@ -11,19 +11,20 @@ class Framer:
     unfinished packet is held, and never one whose header already says that it is too large.
     """
 
-    __slots__ = ("_buffer", "_needed", "error", "maximum")
+    __slots__ = ("_needed", "error", "held", "maximum")
 
     def __init__(self, maximum: int = MAX_REMAINING + 5) -> None:
         self.maximum = maximum
         self.error: MalformedPacket | None = None
         """What was wrong with the stream, once something was; nothing can follow it."""
-        self._buffer = bytearray()
+        self.held = bytearray()
+        """The beginning of an unfinished packet."""
         self._needed = 0
 
     @property
     def idle(self) -> bool:
         """Whether no unfinished packet is held."""
-        return not self._buffer
+        return not self.held
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         """Take bytes; return the packets now complete, each as its first byte and its body.
@@ -34,7 +35,7 @@ class Framer:
         """
         if self.error is not None:
             raise self.error
-        buffer = self._buffer
+        buffer = self.held
         if buffer:
             buffer += data
             if len(buffer) < self._needed:

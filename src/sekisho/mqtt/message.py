@@ -1,7 +1,11 @@
 """A message, from the socket to its last effect."""
 
+from struct import Struct
+
 from sekisho.mqtt.encoding import encode_publish
 from sekisho.mqtt.packets import NO_PROPERTIES, Properties
+
+_ID = Struct("!H").pack
 
 LONGEST_EXPIRY = 604_800
 """Seconds that a message may wait (AWS IoT Developer Guide, MQTT 5: message expiry)."""
@@ -26,6 +30,8 @@ class Message:
         "_wire",
         "account",
         "client_id",
+        "frame",
+        "frame_version",
         "payload",
         "principal",
         "properties",
@@ -52,7 +58,10 @@ class Message:
         source_ip: str | None = None,
         received_at: float = 0.0,
         trace: str = "",
+        frame: bytes = b"",
+        frame_version: int = 0,
     ) -> None:
+        """`frame` is the PUBLISH that it came in, at a protocol version, if that had no retain flag."""
         self.account = account
         self.region = region
         self.topic = topic
@@ -65,6 +74,8 @@ class Message:
         self.source_ip = source_ip
         self.received_at = received_at
         self.trace = trace
+        self.frame = frame
+        self.frame_version = frame_version
         self._wire: dict[int, bytes] | None = None
 
     def wire(self, version: int, retain: bool = False) -> bytes:
@@ -83,6 +94,15 @@ class Message:
                 version, self.topic, self.payload, 0, retain, False, 0, self.properties
             )
         return raw
+
+    def numbered(self, version: int, packet_id: int) -> bytes:
+        """The PUBLISH of QoS 1, without retain, for one receiver of a message of QoS 1."""
+        if self.frame_version == version:
+            # What it came in, but for the packet identifier; in MQTT 5 the length of no properties follows.
+            frame = self.frame
+            at = len(frame) - len(self.payload) - (3 if version == 5 else 2)
+            return b"".join((frame[:at], _ID(packet_id), frame[at + 2 :]))
+        return encode_publish(version, self.topic, self.payload, 1, False, False, packet_id, self.properties)
 
     def __repr__(self) -> str:
         return (

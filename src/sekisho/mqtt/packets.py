@@ -62,6 +62,8 @@ class Publish(NamedTuple):
     dup: bool
     packet_id: int
     properties: Properties
+    frame: bytes = b""
+    """The bytes it came in, where a receiver at the same protocol version may be sent the very same."""
 
 
 class Puback(NamedTuple):
