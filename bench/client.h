@@ -10,7 +10,7 @@ enum { PATIENCE = 10 }; /* seconds */
 
 struct Options {
     const char *host, *sni, *cert, *key, *name, *websocket, *filter;
-    int port, pairs, fan, window, payload, qos, processes, connections, persistent, away;
+    int port, pairs, fan, window, payload, qos, processes, connections, persistent, away, watch;
     double warm, seconds, rate;
 };
 extern struct Options options;

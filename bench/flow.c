@@ -31,6 +31,7 @@ static int poller;
 static float *trips;
 static int trip_count;
 static double trips_from; /* in paced(): messages due before this do not count */
+static double cpu_from, cpu_until; /* seconds of CPU that the watched process had taken */
 
 /* --- connections ---------------------------------------------------------------------------------------- */
 
@@ -184,13 +185,25 @@ static long done_of(const Pair *pair) {
     return options.qos && pair->acked < done ? pair->acked : done;
 }
 
+static double cpu_of_watched(void) {
+    char path[50];
+    long long nanoseconds = 0;
+    if (!options.watch) return 0;
+    snprintf(path, sizeof path, "/proc/%d/schedstat", options.watch);
+    FILE *file = fopen(path, "r");
+    if (!file || fscanf(file, "%lld", &nanoseconds) != 1) die("the process to watch cannot be looked at");
+    fclose(file);
+    return nanoseconds / 1e9;
+}
+
 static int by_value(const void *a, const void *b) {
     float d = *(const float *)a - *(const float *)b;
     return (d > 0) - (d < 0);
 }
 
-static void print_result(double per_second) {
+static void print_result(double per_second, double measured) {
     printf("per_second=%.0f", per_second);
+    if (options.watch) printf(" cpu_us=%.2f", (cpu_until - cpu_from) / (per_second * measured) * 1e6);
     if (trip_count) {
         qsort(trips, trip_count, sizeof *trips, by_value);
         printf(" p50_us=%.0f p99_us=%.0f", trips[trip_count / 2] * 1e6, trips[(int)(trip_count * .99)] * 1e6);
@@ -201,7 +214,7 @@ static void print_result(double per_second) {
 /* --- the ways to measure -------------------------------------------------------------------------------- */
 
 /* The rate that a window allows: each pair sends on when a message is done. */
-static double windowed(void) {
+static double windowed(double *measured) {
     double t = now(), from = t + options.warm, until = from + options.seconds, began = 0, took = 0;
     long before = 0, delivered = 0;
     for (int i = 0; i < options.pairs; i++) publish(&all[i]);
@@ -226,19 +239,21 @@ static double windowed(void) {
                 busy--;
         }
         t = now();
-        if (!began && t >= from) began = t, before = delivered;
-        if (!took && t >= until) took = t - began, before = delivered - before;
+        if (!began && t >= from) began = t, before = delivered, cpu_from = cpu_of_watched();
+        if (!took && t >= until) took = t - began, before = delivered - before, cpu_until = cpu_of_watched();
     }
+    *measured = took;
     return before / took;
 }
 
 /* A given rate, whatever the broker does (an open loop): message i is due i / rate after the start, and its trip
  * begins then, so that a broker which holds up the sender does not hide it. */
-static double paced(void) {
+static double paced(double *measured) {
     double began = now(), until = began + options.warm + options.seconds, quiet_since = began;
     long sent = 0, seen = 0;
     trips_from = began + options.warm;
     prctl(PR_SET_TIMERSLACK, 1);
+    cpu_from = cpu_of_watched();
     for (;;) {
         double due = began + sent / options.rate, t = now();
         for (; due <= t && due < until; due = began + ++sent / options.rate)
@@ -258,7 +273,9 @@ static double paced(void) {
         int n = epoll_wait(poller, events, EVENTS, 0);
         for (int q = 0; q < n; q++) receive(events[q].data.ptr);
     }
-    return sent / (options.warm + options.seconds);
+    cpu_until = cpu_of_watched();
+    *measured = options.warm + options.seconds;
+    return sent / *measured;
 }
 
 /* What was stored for the session that was away: all that was acknowledged, or it was not durable. */
@@ -292,8 +309,8 @@ void flow(void) {
         mqtt_disconnect(&c);
     }
     open_all();
-    double per_second = options.rate ? paced() : windowed();
+    double measured, per_second = options.rate ? paced(&measured) : windowed(&measured);
     close_all();
     if (options.away) collect(away);
-    print_result(per_second);
+    print_result(per_second, measured);
 }

@@ -15,7 +15,9 @@
  * measures for S seconds after a warm-up, then waits for what is still in flight: a lost message is an error.
  * The server's certificate is not checked: that would cost this side only, on cores that both sides share.
  *
- * One line on stdout:  per_second=N [p50_us=N p99_us=N] tls=VERSION,CIPHER,SERVER_KEY
+ * --watch PID: the CPU that the process's first thread takes for a message is looked at as well (flow).
+ *
+ * One line on stdout:  per_second=N [cpu_us=N] [p50_us=N p99_us=N] tls=VERSION,CIPHER,SERVER_KEY
  * per_second is deliveries (flow; with --away PUBACKs) or CONNACKs (connect); p50 and p99 are of the round trip,
  * where W is 1, and with --rate from when a message was due until its subscriber had it.
  * `idle` prints open=N seconds=S when all are open, and answered=N when all have answered a PINGREQ at the end.
@@ -97,6 +99,7 @@ int main(int argc, char **argv) {
         {"--payload", .number = &o->payload}, {"--qos", .number = &o->qos},
         {"--processes", .number = &o->processes}, {"--connections", .number = &o->connections},
         {"--persistent", .number = &o->persistent}, {"--away", .number = &o->away},
+        {"--watch", .number = &o->watch},
         {"--warm", .real = &o->warm}, {"--seconds", .real = &o->seconds}, {"--rate", .real = &o->rate},
     };
     int count = sizeof known / sizeof *known;

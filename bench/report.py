@@ -74,14 +74,16 @@ def rate_table(runs: Runs) -> list[str]:
 
 
 def trip_table(runs: Runs) -> list[str]:
-    """Medians over the rounds of each round's 50th and 99th percentile; nothing if no shape has them."""
+    """Medians over the rounds of each round's 50th and 99th percentile, and of a broker's CPU per message."""
     rows = [
-        "| round trip, 50th / 99th percentile in µs | mosquitto | Sekisho | floor |",
-        "|---|--:|--:|--:|",
+        "| µs | round trip, 50th / 99th percentile: mosquitto | Sekisho | floor "
+        "| CPU per message: mosquitto | Sekisho | floor |",
+        "|---|--:|--:|--:|--:|--:|--:|",
     ]
     for name, brokers in runs.items():
-        cells = [_trip(brokers[broker]) for broker in ("mosquitto", "Sekisho", "floor")]
-        if all(cells):
+        if SHAPES[name].mode == "flow":
+            found = [brokers[broker] for broker in ("mosquitto", "Sekisho", "floor")]
+            cells = [*map(_trip, found), *map(_cpu, found)]
             rows.append(f"| {SHAPES[name].title} | {' | '.join(cells)} |")
     return rows if len(rows) > 2 else []
 
@@ -89,8 +91,8 @@ def trip_table(runs: Runs) -> list[str]:
 def own_table(found: Found) -> list[str]:
     """Sekisho beside itself: what another door, or more sinks, cost."""
     rows = [
-        "| Sekisho alone | unit | plainly, over TLS | so | ratio | loses | asked |",
-        "|---|---|--:|--:|--:|--:|---|",
+        "| Sekisho alone | unit | plainly, over TLS | so | ratio | loses | asked | CPU per message, µs |",
+        "|---|---|--:|--:|--:|--:|---|--:|",
     ]
     for name, pairs in found.compared.items():
         comparison = COMPARED[name]
@@ -99,7 +101,8 @@ def own_table(found: Found) -> list[str]:
         rows.append(
             f"| {comparison.title} | {SHAPES[comparison.base].unit} "
             f"| {median(plain):,.0f} | {median(so):,.0f} | {_spread(ratios)} "
-            f"| {1 - median(ratios):.1%} | {_least(ratios, comparison.asked)} |"
+            f"| {1 - median(ratios):.1%} | {_least(ratios, comparison.asked)} "
+            f"| {_cpu([pair[0] for pair in pairs])} → {_cpu([pair[1] for pair in pairs])} |"
         )
     return rows if found.compared else []
 
@@ -162,10 +165,14 @@ def _verdict(sign: str, asked: str, is_met: bool) -> str:
     return f"{sign} {asked}" if is_met else f"{sign} {asked}: **short**"
 
 
+def _cpu(measurements: Sequence[Measurement]) -> str:
+    return f"{median(m.cpu for m in measurements if m.cpu is not None):.1f}"
+
+
 def _trip(measurements: Sequence[Measurement]) -> str:
     p50 = [m.p50 for m in measurements if m.p50 is not None]
     p99 = [m.p99 for m in measurements if m.p99 is not None]
-    return f"{median(p50):,.0f} / {median(p99):,.0f}" if p50 and p99 else ""
+    return f"{median(p50):,.0f} / {median(p99):,.0f}" if p50 and p99 else "–"
 
 
 def _words(tls: set[str] | frozenset[str]) -> str:

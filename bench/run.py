@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import subprocess
 import sys
@@ -108,6 +109,7 @@ def _run(options: argparse.Namespace, command: str) -> None:
         *tls_lines(found.tls()),
         f"Command: `{command}`; rounds: {options.rounds}; each measurement: {options.seconds:g} s. "
         "Figures and ratios are medians over the rounds; in brackets the lowest and highest of a round",
+        f"Load average of the last minute: {os.getloadavg()[0]:.2f}; the run itself makes about 2 of it",
     ]
     tables = [
         [f"- {fact}" for fact in facts],

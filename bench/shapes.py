@@ -61,6 +61,8 @@ class Measurement(NamedTuple):
     p99: float | None
     tls: str
     """Version, cipher suite and the server's key, as negotiated."""
+    cpu: float | None = None
+    """Microseconds of CPU that the broker's first thread took for each message."""
 
 
 def _flow(
@@ -145,7 +147,8 @@ def measure(
     load: Path, shape: Shape, broker: Broker, seconds: float, extra: Mapping[str, object] = {}
 ) -> Measurement:
     """One run of ``load`` against ``broker``; BenchError if anything was refused, lost or closed."""
-    options = {"seconds": seconds, **shape.options, **extra}
+    watch = {"watch": broker.process} if shape.mode == "flow" else {}
+    options = {"seconds": seconds, **watch, **shape.options, **extra}
     command = _command(load, shape.mode, broker, options)
     try:
         run = subprocess.run(command, capture_output=True, text=True, timeout=seconds + LOAD_PATIENCE)
@@ -154,8 +157,8 @@ def measure(
     if run.returncode:
         raise BenchError(f"{broker.name}, {shape.title}: {run.stderr.strip()}")
     values = _values(run.stdout)
-    p50, p99 = (float(values[name]) if name in values else None for name in ("p50_us", "p99_us"))
-    return Measurement(float(values["per_second"]), p50, p99, values["tls"])
+    p50, p99, cpu = (float(values[n]) if n in values else None for n in ("p50_us", "p99_us", "cpu_us"))
+    return Measurement(float(values["per_second"]), p50, p99, values["tls"], cpu)
 
 
 def measure_durable(load: Path, durable: Durable, node: Broker, seconds: float) -> Measurement:
