@@ -113,8 +113,10 @@ int main(int argc, char **argv) {
     }
     if (argc < 2 || (!o->websocket && !(o->cert && o->key)))
         die("usage: load flow|connect|idle --port P (--cert FILE --key FILE | --websocket PATH) …");
-    if (o->away ? o->fan || !o->qos : !o->fan) die("away goes with fan 0 and QoS 1; otherwise there is a subscriber");
-    if (o->rate && (o->fan != 1 || o->payload < (int)sizeof(double))) die("a rate goes with pairs, and a payload of 8 bytes");
+    if (o->away ? o->fan || !o->qos : !o->fan)
+        die("away goes with fan 0 and QoS 1; otherwise there is a subscriber");
+    if (o->rate && (o->fan != 1 || o->payload < (int)sizeof(double)))
+        die("a rate goes with pairs, and a payload of 8 bytes");
     struct rlimit files;
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;

@@ -191,7 +191,9 @@ def idle_clients(load: Path, broker: Broker, count: int, processes: int, filter:
 
 
 def _command(load: Path, mode: str, broker: Broker, options: Mapping[str, object]) -> list[str]:
-    where = {"port": broker.port, "cert": broker.client, "key": broker.client_key, "name": NAME}
+    where: dict[str, object] = {"port": broker.port, "name": NAME}
+    if "websocket" not in options:  # there the signature says who it is
+        where |= {"cert": broker.client, "key": broker.client_key}
     command = [str(load), mode]
     for name, value in (where | dict(options)).items():
         command += [f"--{name}", str(value)]
