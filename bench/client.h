@@ -23,6 +23,7 @@ typedef struct Conn {
     int fd, have, room; /* in[0..have) is MQTT, whatever it travelled in; room: how much `in` holds */
     SSL *tls;
     struct Pair *pair;
+    long delivered; /* PUBLISHes that have come, counted by flow.c */
     unsigned char *in;
     /* WebSocket: payload bytes of the frame that are still to come, and a header that has come in part. */
     long frame_left;

@@ -17,11 +17,12 @@
 enum { IN = 1 << 17, EVENTS = 256, MOST_TRIPS = 4000000, OPENERS = 4 };
 
 typedef struct Pair {
-    Conn *publisher;
+    Conn *publisher, *subscribers;
+    int slowest; /* how many subscribers have only `least`, which all have */
     unsigned char *message;
     int length, id_at, payload_at; /* id_at: where a QoS 1 PUBLISH has its packet identifier */
     unsigned short last_id;
-    long sent, delivered, acked, done;
+    long sent, delivered, least, acked, done; /* delivered: to all subscribers together */
     double sent_at;
 } Pair;
 
@@ -72,6 +73,8 @@ static void *open_some(void *first) {
         else {
             make_message(c->pair, text);
             c->pair->publisher = c;
+            c->pair->subscribers = c - options.fan;
+            c->pair->slowest = options.fan;
         }
         fcntl(c->fd, F_SETFL, O_NONBLOCK);
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
@@ -152,9 +155,9 @@ static void consume(Conn *c) {
     int at = 0, n = 0, length, p;
     for (; (length = packet_at(c, at, &p)); at += length) {
         int kind = c->in[at] >> 4, with_id = kind == 3 && c->in[at] & 6;
-        c->pair->delivered += kind == 3;
         c->pair->acked += kind == 4;
         if (kind != 3) continue;
+        c->pair->delivered++, c->delivered++;
         int after_topic = p + 2 + (c->in[p] << 8 | c->in[p + 1]);
         if (with_id) {
             memcpy(acks + n, "\x40\x02", 2);
@@ -171,17 +174,33 @@ static void consume(Conn *c) {
     memmove(c->in, c->in + at, c->have -= at);
 }
 
+/* How many messages all subscribers have, looked up anew only when the last that had no more has moved on. */
+static void note_least(Pair *pair) {
+    if (pair->slowest || !options.fan) return;
+    pair->least = pair->subscribers[0].delivered;
+    for (int i = 0; i < options.fan; i++) {
+        long has = pair->subscribers[i].delivered;
+        if (has < pair->least) pair->least = has, pair->slowest = 0;
+        pair->slowest += has == pair->least;
+    }
+}
+
 static void receive(Conn *c) {
+    long had = c->delivered;
     do {
         int r = fill(c);
-        if (!r) return;
+        if (!r) break;
         if (r > 0) consume(c);
     } while (SSL_has_pending(c->tls));
+    if (c->delivered > had && had == c->pair->least) {
+        c->pair->slowest--;
+        note_least(c->pair);
+    }
 }
 
 /* What is done of a pair: acknowledged, and delivered to all. */
 static long done_of(const Pair *pair) {
-    long done = options.fan ? pair->delivered / options.fan : pair->acked;
+    long done = options.fan ? pair->least : pair->acked;
     return options.qos && pair->acked < done ? pair->acked : done;
 }
 
