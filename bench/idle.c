@@ -28,7 +28,9 @@ static void hold(int k, int ready, int go) {
         snprintf(text, sizeof text, "%s/%d", options.filter, i);
         mqtt_subscribe(&conns[n], text);
     }
-    if (write(ready, &byte, 1) != 1 || read(go, &byte, 1) != 0) die("the parent process is gone");
+    if (write(ready, &byte, 1) != 1) die("the parent process is gone");
+    close(ready); /* so that the end of a process that could not open all of its own is seen */
+    if (read(go, &byte, 1) != 0) die("the parent process is gone");
     for (; answered < n; answered++) mqtt_ping(&conns[answered]);
     for (int i = 0; i < n; i++) mqtt_disconnect(&conns[i]);
     _exit(0);
