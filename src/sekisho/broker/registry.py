@@ -47,6 +47,7 @@ def opened(client: Client, packet: Connect) -> Entry:
     hub.counters["accepted"] += 1
     detail = {
         "session": client.session,
+        "versionNumber": client.version,
         "thingName": _thing_name(client),
         "port": _address(client, "peername")[1],
         "keepAlive": entry.keep_alive,
@@ -182,6 +183,10 @@ class Registry:
         except TimeoutError:
             return Sent.SILENT
         return Sent.DONE
+
+    def why_not_retained(self, account: str, region: str, payload: bytes) -> str | None:
+        retained = self._hub.retained
+        return retained.words() if retained.refuses(account, region, payload) else None
 
     async def settle(self) -> None:
         hub = self._hub

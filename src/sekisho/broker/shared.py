@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import TYPE_CHECKING
 
 from sekisho.broker.delivery import Delivery
 from sekisho.broker.mailbox import Stored
+from sekisho.broker.queue import Queue
 from sekisho.broker.session import Session
 from sekisho.mqtt.message import Message
 from sekisho.store import sessions as rows
@@ -35,6 +36,7 @@ class Group:
         self.account = account
         self.region = region
         self.key = key
+        self.queue = Queue(hub.limits.shared_queue_messages, hub.limits.shared_queue_bytes)
         self.members: dict[Member, int] = {}
         """Each member with the QoS it was granted."""
         self._handed: dict[int, Delivery] = {}
@@ -81,16 +83,21 @@ class Group:
         delivery, qos = member
         if not qos:
             delivery.offer_shared(stored.message, 0)
-            self.hub.mailbox.acknowledged(self, stored.id)
+            self.hub.mailbox.acknowledged(self, stored)
             return True
         self._handed[stored.id] = delivery
         return delivery.offer_stored(stored, self)
 
     def acknowledged(self, stored: Stored) -> None:
         self._handed.pop(stored.id, None)
-        self.hub.mailbox.acknowledged(self, stored.id)
+        self.hub.mailbox.acknowledged(self, stored)
         if self._behind:
             self.drain()
+
+    def refused(self, message: Message) -> None:
+        effect = "the message was dropped for this shared subscription; its publisher has it acknowledged"
+        words = f"the queue of {self.key} is full"
+        self.hub.overflowed(self.queue, message, words, effect)
 
     def drain(self) -> None:
         """A member is here, or has room again: give out what waits."""
@@ -131,11 +138,27 @@ class Groups:
         self._hub = hub
         self._groups: dict[tuple[str, str, str], Group] = {}
 
+    def all(self) -> Iterable[Group]:
+        return self._groups.values()
+
+    def why_not(self, member: Member, key: str) -> str | None:
+        """Why a member may not join, in words (AWS General Reference, AWS IoT Core quotas, message broker:
+        "Shared Subscription groups per account", "Shared Subscriptions per group")."""
+        limits = self._hub.limits
+        group = self._groups.get((member.account, member.region, key))
+        if group is None:
+            if len(self._groups) >= limits.shared_groups:
+                return f"there are {limits.shared_groups} shared subscriptions already"
+        elif member not in group.members and len(group.members) >= limits.shared_subscriptions:
+            return f"{key} has {limits.shared_subscriptions} members already"
+        return None
+
     def join(self, member: Member, key: str, filter: str, qos: int) -> None:
         place = (member.account, member.region, key)
         group = self._groups.get(place)
         if group is None:
             group = self._groups[place] = Group(self._hub, *place)
+            self._hub.mailbox.open(group)
             self._hub.space(member.account, member.region).subscribers.add(filter, group, group)
         group.members[member] = qos
         group.drain()
@@ -148,6 +171,7 @@ class Groups:
         self.gone(member, key)
         if not group.members:
             del self._groups[place]
+            self._hub.mailbox.close_queue(group)
             self._hub.space(member.account, member.region).subscribers.remove(filter, group)
             self._hub.spawn(self._hub.store.commit([rows.empty_mailbox(*place)]))
 

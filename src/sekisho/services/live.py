@@ -69,6 +69,10 @@ class Connections(Protocol):
         """Give a message to one client, subscribed or not; with a timeout, wait for its acknowledgement."""
         ...
 
+    def why_not_retained(self, account: str, region: str, payload: bytes) -> str | None:
+        """Why a message cannot be retained, in words."""
+        ...
+
     async def settle(self) -> None:
         """Have what has happened so far become rows."""
         ...
