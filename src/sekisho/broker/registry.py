@@ -14,7 +14,7 @@ from sekisho.broker.mailbox import NEVER, Stored
 from sekisho.mqtt.message import Message
 from sekisho.mqtt.packets import Connect
 from sekisho.mqtt.reasons import Reason
-from sekisho.services.live import Address, Link, Presence, Sent
+from sekisho.services.live import Address, Group, Link, Presence, Sent
 from sekisho.store.connections import Connection
 
 if TYPE_CHECKING:
@@ -194,8 +194,15 @@ class Registry:
         await hub.mailbox.settled()
         await hub.mailbox.flush()
 
+    def groups(self, account: str, region: str) -> Mapping[str, Group]:
+        found = self._hub.groups.all()
+        return {
+            group.key: group.shown() for group in found if (group.account, group.region) == (account, region)
+        }
+
     def counters(self) -> Mapping[str, int]:
         hub = self._hub
+        queues = list(hub.mailbox.queues)
         clients = list(hub.all_clients())
         sessions = list(hub.sessions.all())
         return {
@@ -203,10 +210,16 @@ class Registry:
             "sessions": len(sessions),
             "subscriptions": sum(len(client.subscriptions) for client in clients)
             + sum(len(session.subscriptions) for session in sessions if session.client is None),
+            "shared_subscriptions": len(hub.groups),
+            "retained": hub.retained.count,
+            "queued": sum(queue.messages for queue in queues),
+            "queued_bytes": sum(queue.bytes for queue in queues),
             "accepted": hub.counters["accepted"],
             "published": hub.published,
             "delivered": hub.counters["delivered"] + sum(client.delivery.delivered for client in clients),
             "dropped": hub.counters["dropped"],
+            "overflowed": hub.counters["overflowed"],
+            "throttled": hub.counters["throttled"],
             "refused": hub.refusals.total,
         }
 

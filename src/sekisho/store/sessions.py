@@ -29,6 +29,11 @@ SELECT account, region, client_id, protocol, expiry, ends, subscriptions
  WHERE account = :account AND region = :region AND client_id > :after
  ORDER BY client_id LIMIT :limit"""
 
+GET_SESSION = """
+SELECT account, region, client_id, protocol, expiry, ends, subscriptions
+  FROM session
+ WHERE account = :account AND region = :region AND client_id = :client_id"""
+
 PUT_MESSAGE = """
 INSERT INTO message (id, account, region, topic, payload, properties, origin, at, expires)
 VALUES (:id, :account, :region, :topic, :payload, :properties, :origin, :at, :expires)"""
@@ -108,6 +113,10 @@ def delete_session(account: str, region: str, client_id: str) -> list[Statement]
         Statement(DELETE_SESSION, _key(account, region, client_id)),
         empty_mailbox(account, region, client_id),
     ]
+
+
+def get_session(account: str, region: str, client_id: str) -> Query:
+    return Query(GET_SESSION, _key(account, region, client_id))
 
 
 def page_sessions(account: str, region: str, after: str, limit: int) -> Query:
