@@ -155,7 +155,7 @@ def _queued(row: Row) -> Document:
         "topic": row["topic"],
         "qos": QUEUED_QOS,
         "payloadSize": row["size"],
-        "payload": row["payload"],
+        "payload": row["payload"] or b"",  # SQLite's SUBSTR of nothing is NULL
         "publisher": orjson.loads(row["origin"])[0] or None,
         "publishedAt": row["at"],
         "expiresAt": row["expires"] or None,
