@@ -7,13 +7,17 @@ from collections import defaultdict
 from collections.abc import Awaitable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+import orjson
 import structlog
 
+from sekisho.broker import versions
 from sekisho.broker.limits import Connects
 from sekisho.broker.mailbox import Mailbox
+from sekisho.broker.queue import Queue
 from sekisho.broker.retained import Retained
 from sekisho.broker.sessions import Sessions
 from sekisho.broker.shared import Groups, Member
+from sekisho.broker.versions import Versions
 from sekisho.bus import Bus
 from sekisho.mqtt.connection import effective_keep_alive
 from sekisho.mqtt.message import Message, in_range
@@ -25,6 +29,7 @@ from sekisho.mqtt.tree import TopicTree
 from sekisho.services.connection_log import ConnectionLog
 from sekisho.services.identity import Identities, certificate_id_of
 from sekisho.services.refusals import Refusals
+from sekisho.store import connections
 from sekisho.store.changes import Change
 from sekisho.store.store import Store
 
@@ -33,7 +38,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("sekisho.broker")
 
-VERSIONS_KEPT = 100_000
 REFRESHES_AT_ONCE = 50
 
 Place = tuple[str, str]
@@ -89,7 +93,7 @@ class Hub:
         """Who connects too often; None when there is no limit."""
         self.mailbox = Mailbox(store, clock)
         self.sessions = Sessions(self, store, session_expiry)
-        self.retained = Retained(store, clock)
+        self.retained = Retained(store, clock, limits.retained_messages)
         self.groups = Groups(self)
         self.journal = ConnectionLog(store)
         self.store = store
@@ -101,7 +105,7 @@ class Hub:
         self.tasks: set[asyncio.Task[Any]] = set()
         self._spaces: dict[Place, Space] = {}
         self._by_certificate: dict[str, set[Client]] = defaultdict(set)
-        self._versions: dict[tuple[str, str, str], int] = {}
+        self._versions = Versions()
 
     # --- messages ------------------------------------------------------------------------------------------
 
@@ -150,6 +154,24 @@ class Hub:
         if waiting is not None:
             self.spawn(waiting)
 
+    def overflowed(self, queue: Queue, message: Message, words: str, effect: str, **who: str) -> None:
+        """A message was dropped for one queue, because that is full: counted, and explained now and then."""
+        self.counters["overflowed"] += 1
+        if queue.complaint_due(self.clock.tick()):
+            self.refusals.record(
+                message.account,
+                message.region,
+                {
+                    "at": self.clock.now(),
+                    "decision": "REFUSED",
+                    "action": "iot:Receive",
+                    "resource": message.topic,
+                    "reason": f"{words}: {queue.why_full()}",
+                    "effect": effect,
+                    **who,
+                },
+            )
+
     def announce_will(self, client: Client, will: Will) -> None:
         message = Message(
             client.account,
@@ -165,7 +187,10 @@ class Hub:
             self.clock.now(),
         )
         waiting = self.publish(message)
-        if will.retain:
+        if will.retain and self.retained.refuses(client.account, client.region, will.payload):
+            words, effect = self.retained.words(), "the will was published, and not retained"
+            client.record(action="iot:RetainPublish", resource=will.topic, reason=words, effect=effect)
+        elif will.retain:
             waiting = both(waiting, self.retained.keep(message))
         if waiting is not None:
             self.spawn(waiting)
@@ -209,14 +234,13 @@ class Hub:
         clients[client.client_id] = client
         self._by_certificate[client.principal_id].add(client)
         key = (client.account, client.region, client.client_id)
-        version = self._versions.pop(key, -1) + 1
-        self._versions[key] = version  # at the end: the oldest go first when there are too many
-        if len(self._versions) > VERSIONS_KEPT:
-            del self._versions[next(iter(self._versions))]
-        return version
+        return self._versions.joined(key, self.clock.now())
 
     def leave(self, client: Client) -> None:
         space = self.space(client.account, client.region)
+        expiry = client.durable.expiry if client.durable is not None else 0.0
+        key = (client.account, client.region, client.client_id)
+        self._versions.left(key, client.version, self.clock.now(), expiry)
         if client.durable is not None:
             self.sessions.left(client.durable, client)
         else:
@@ -260,8 +284,22 @@ class Hub:
     async def start(self, places: list[Place]) -> None:
         """Take up what the database has of this node's earlier life."""
         await self.journal.start(self.clock.now())
+        await self._restore_versions()
         await self.mailbox.start()
         await self.sessions.start(places)
+        await self.retained.start(places)
+        for place in places:
+            await self.mailbox.recount(*place)
+
+    async def _restore_versions(self) -> None:
+        """Who orders events by their version numbers would take those after a restart for old ones."""
+        longest = max(versions.AWAY, self.sessions.longest)
+        ended = connections.ended_since(self.clock.now() - longest, versions.KEPT)
+        for row in reversed(await self.store.fetch(*ended)):
+            detail = orjson.loads(row["detail"])
+            key = (row["account"], row["region"], row["client_id"])
+            number = detail.get("versionNumber", 0)
+            self._versions.restore(key, number, row["disconnected"], detail["sessionExpiry"])
 
     async def resend(self) -> None:
         """Send again what clients leave unacknowledged, until cancelled."""

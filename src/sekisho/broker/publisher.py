@@ -29,47 +29,50 @@ class Publisher:
         self._publishable.clear()
 
     def publish(self, packet: Publish) -> Awaitable[None] | None:
-        topic = packet.topic
+        topic, payload, qos, retain, _, packet_id, properties, frame = packet
         allowed = self._publishable.get(topic)
         if allowed is None:
             allowed = self._decide(topic)
-        if not allowed or (packet.retain and not self._may_retain(topic)):
+        if not allowed or (retain and not self._may_retain(topic)):
             self._refuse(packet)
             return None
         client = self._client
         hub = client.hub
+        if retain and hub.retained.refuses(client.account, client.region, payload):
+            self._throttle(packet)
+            return None
         message = Message(
             client.account,
             client.region,
             topic,
-            packet.payload,
-            packet.qos,
-            packet.retain,
-            in_range(packet.properties) if packet.properties else NO_PROPERTIES,
+            payload,
+            qos,
+            retain,
+            in_range(properties) if properties else NO_PROPERTIES,
             client.client_id,
             client.principal_id,
             client.peer.address,
             hub.clock.now(),
             "",
-            packet.frame,
-            client.connection.version if packet.frame else 0,
+            frame,
+            client.connection.version if frame else 0,
         )
         if topic[0] == "$":
             hub.request(message)
             pending = None
         else:
             pending = hub.publish(message, client.space)
-            if packet.retain:
+            if retain:
                 pending = both(pending, hub.retained.keep(message))
-        if not packet.qos:
+        if not qos:
             return pending
         if pending is None:
-            client.connection.acknowledge(packet.packet_id)
+            client.connection.acknowledge(packet_id)
             return None
         # What follows need not wait: several publishes share one commit, and acknowledgements may be late.
         taken = asyncio.ensure_future(pending)
-        taken.add_done_callback(lambda done: self._acknowledge(done, packet.packet_id))
-        return taken if client.connection.inbound_full else None
+        taken.add_done_callback(lambda done: self._acknowledge(done, packet_id))
+        return taken if client.connection.inbound_full or hub.mailbox.crowded else None
 
     def _acknowledge(self, taken: asyncio.Future[None], packet_id: int) -> None:
         """A message is on the disk, or could not be put there: then it must not be acknowledged."""
@@ -92,6 +95,20 @@ class Publisher:
             self._publishable.clear()
         self._publishable[topic] = allowed
         return allowed
+
+    def _throttle(self, packet: Publish) -> None:
+        """Discard what cannot be retained, as what is beyond a rate is; in MQTT 5 AWS has PUBACK 0x97."""
+        client = self._client
+        client.hub.counters["throttled"] += 1
+        words, effect = client.hub.retained.words(), "the message was discarded"
+        if packet.qos and client.connection.version == 5:
+            effect += ", PUBACK 0x97 (quota exceeded)"
+            client.connection.acknowledge(packet.packet_id, Reason.QUOTA_EXCEEDED, words)
+            client.flush()
+        elif packet.qos:
+            effect += ", without a PUBACK"
+            client.connection.discard(packet.packet_id)
+        client.record(action="iot:RetainPublish", resource=packet.topic, reason=words, effect=effect)
 
     def _refuse(self, packet: Publish) -> None:
         topic = packet.topic

@@ -2,38 +2,73 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from typing import Any
+
+import structlog
 
 from sekisho.broker.mailbox import NEVER, dump_properties, load_properties
 from sekisho.mqtt.message import Message
 from sekisho.store import retained as rows
+from sekisho.store.statement import StoreError
 from sekisho.store.store import Store
+
+log = structlog.get_logger("sekisho.retained")
+
+EVERY = 10.0
+"""Seconds between two looks for what has expired."""
+
+SWEEP = 500
 
 
 class Retained:
-    def __init__(self, store: Store, clock: Any) -> None:
+    def __init__(self, store: Store, clock: Any, most: int) -> None:
         self._store = store
         self._clock = clock
+        self._most = most
+        self._counts: dict[tuple[str, str], int] = defaultdict(int)
+
+    async def start(self, places: list[tuple[str, str]]) -> None:
+        for place in places:
+            self._counts[place] = (await self._store.fetch(*rows.count_retained(*place)))[0]["count"]
+
+    @property
+    def count(self) -> int:
+        return sum(self._counts.values())
+
+    def refuses(self, account: str, region: str, payload: bytes) -> bool:
+        """Whether there are so many that none can be kept, of a new topic or an old one, but only be deleted
+        (AWS IoT Developer Guide, MQTT retained messages, Retained message limits)."""
+        return bool(payload) and self._counts[account, region] >= self._most
+
+    def words(self) -> str:
+        return f"{self._most} messages are retained already"
 
     async def keep(self, message: Message) -> None:
         """Keep a message for its topic; an empty one deletes what was kept [MQTT-3.3.1-6]."""
-        place = (message.account, message.region, message.topic)
+        place = (message.account, message.region)
+        where = (*place, message.topic)
         if not message.payload:
-            await self._store.commit([rows.delete_retained(*place)])
+            [deleted] = await self._store.commit([rows.delete_retained(*where)])
+            self._counts[place] -= len(deleted)
             return
         lifetime = message.properties.get("message_expiry_interval")
-        await self._store.commit(
-            [
-                rows.put_retained(
-                    *place,
-                    payload=message.payload,
-                    qos=message.qos,
-                    properties=dump_properties(message.properties),
-                    updated=message.received_at,
-                    expires=NEVER if lifetime is None else message.received_at + lifetime,
-                )
-            ]
+        put = rows.put_retained(
+            *where,
+            payload=message.payload,
+            qos=message.qos,
+            properties=dump_properties(message.properties),
+            updated=message.received_at,
+            expires=NEVER if lifetime is None else message.received_at + lifetime,
         )
+        self._counts[place] += 1
+        added = False
+        try:
+            before, _ = await self._store.commit([rows.has_retained(*where), put])
+            added = not before
+        finally:
+            self._counts[place] -= not added
 
     async def get(self, account: str, region: str, topic: str) -> Message | None:
         """The message kept for a topic, unless it has expired."""
@@ -53,3 +88,18 @@ class Retained:
             load_properties(row["properties"]),
             received_at=row["updated"],
         )
+
+    async def run(self) -> None:
+        """Delete what has expired, until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY)
+            try:
+                await self.sweep()
+            except StoreError as error:
+                log.warning("expired retained messages not deleted", error=str(error))
+
+    async def sweep(self) -> None:
+        expired = await self._store.fetch(*rows.expired_retained(self._clock.now(), SWEEP))
+        deleted = await self._store.commit([rows.delete_expired_retained(**row) for row in expired])
+        for row, found in zip(expired, deleted, strict=True):
+            self._counts[row["account"], row["region"]] -= len(found)
