@@ -39,6 +39,8 @@ class Group:
         """Each member with the QoS it was granted."""
         self._handed: dict[int, Delivery] = {}
         """Rows that a member has been sent and has not acknowledged."""
+        self._released: set[int] = set()
+        """Those whose member has gone since the database was last read."""
         self._behind = False
         self._passed = False
         """Whether a row was left in the database since it was last read."""
@@ -102,9 +104,13 @@ class Group:
         self._behind = True
         while self.members:
             self._passed = False
-            limit = PAGE + len(self._handed)
+            self._released.clear()
+            handed = set(self._handed)
+            limit = PAGE + len(handed)
             page = await self.hub.mailbox.read(self, after=0, until=1 << 62, limit=limit)
-            waiting = [stored for stored in page if stored.id not in self._handed]
+            # What was acknowledged in the meantime may be in the page, and must not be given out again.
+            handed = (handed - self._released) | self._handed.keys()
+            waiting = [stored for stored in page if stored.id not in handed]
             if not waiting and not self._passed:
                 self._behind = False
                 return
@@ -119,6 +125,7 @@ class Group:
         mine = [id for id, holder in self._handed.items() if holder is delivery]
         for id in mine:
             del self._handed[id]
+        self._released.update(mine)
         if mine or self._behind:
             self._behind = True
             self.drain()
