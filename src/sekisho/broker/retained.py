@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Awaitable
 from typing import Any
 
 import structlog
@@ -28,6 +29,8 @@ class Retained:
         self._clock = clock
         self._most = most
         self._counts: dict[tuple[str, str], int] = defaultdict(int)
+        self._coming: dict[tuple[str, str, str], Message] = {}
+        """What is on its way to the disk, by account, region and topic."""
 
     async def start(self, places: list[tuple[str, str]]) -> None:
         for place in places:
@@ -45,8 +48,24 @@ class Retained:
     def words(self) -> str:
         return f"{self._most} messages are retained already"
 
-    async def keep(self, message: Message) -> None:
-        """Keep a message for its topic; an empty one deletes what was kept [MQTT-3.3.1-6]."""
+    def keep(self, message: Message) -> Awaitable[None]:
+        """Keep a message for its topic; an empty one deletes what was kept [MQTT-3.3.1-6].
+
+        Done when it is a row. `get` knows of it at once: its subscribers have it already, and who subscribes
+        before it is a row must not miss it.
+        """
+        where = (message.account, message.region, message.topic)
+        self._coming[where] = message
+        return self._keep_coming(where, message)
+
+    async def _keep_coming(self, where: tuple[str, str, str], message: Message) -> None:
+        try:
+            await self._keep(message)
+        finally:
+            if self._coming.get(where) is message:
+                del self._coming[where]
+
+    async def _keep(self, message: Message) -> None:
         place = (message.account, message.region)
         where = (*place, message.topic)
         if not message.payload:
@@ -72,6 +91,12 @@ class Retained:
 
     async def get(self, account: str, region: str, topic: str) -> Message | None:
         """The message kept for a topic, unless it has expired."""
+        coming = self._coming.get((account, region, topic))
+        if coming is not None:
+            if not coming.payload:
+                return None
+            kept = (coming.payload, coming.qos, True, coming.properties)
+            return Message(account, region, topic, *kept, received_at=coming.received_at)
         found = await self._store.fetch(*rows.get_retained(account, region, topic))
         if not found:
             return None
