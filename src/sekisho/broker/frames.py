@@ -85,7 +85,7 @@ class Frames:
             if until > end and size <= WHOLE:
                 self._rest = data[at:]
                 break
-            if first == BINARY and until <= end and not self._fragmented:
+            if first == BINARY and until <= end and not self._fragmented and _shortest(start - at, size):
                 payloads.append(_unmasked(data, start, size))
                 at = until
             elif self._bounded(first, size):
@@ -188,6 +188,11 @@ def _head(data: bytes, at: int, end: int) -> tuple[int, int] | None:
             return None
         size = int.from_bytes(data[at + 2 : at + 2 + width])
     return (start, size) if end >= start else None
+
+
+def _shortest(head: int, size: int) -> bool:
+    """Whether the length is in the fewest bytes, as it must be (RFC 6455, 5.2): wsproto says so if not."""
+    return head == 6 or size > (125 if head == 8 else 65_535)
 
 
 def _unmasked(data: bytes, start: int, size: int) -> bytes:

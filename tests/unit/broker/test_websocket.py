@@ -149,6 +149,11 @@ BAD = {
     "a close with a code for no wire": (frame(0x88, (1006).to_bytes(2)), 1002),
     "a close whose reason is not text": (frame(0x88, (1000).to_bytes(2) + b"\xff"), 1007),
     "a ping of 126 bytes": (b"\x89\xfe\x00\x7eabcd" + bytes(126), 1002),
+    "a length of two bytes that fits in none": (b"\x82\xfe\x00\x01abcdx", 1002),
+    "a length of eight bytes that fits in two": (
+        b"\x82\xff" + (200).to_bytes(8) + b"abcd" + bytes(200),
+        1002,
+    ),
     "a message beyond the limit": (b"\x82\xff" + (MESSAGE + 1).to_bytes(8) + b"abcd", 1009),
     "a length with its first bit set": (b"\x82\xff" + (1 << 63).to_bytes(8) + b"abcd", 1009),
 }
