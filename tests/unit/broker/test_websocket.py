@@ -137,6 +137,11 @@ def test_after_our_close_pings_are_not_answered(client, frames):
 
 BAD = {
     "a text frame": (frame(0x81, b"text"), 1003),
+    "a text frame that is not UTF-8": (frame(0x81, b"\xff"), 1003),
+    "a long text frame that is not UTF-8": (b"\x81\xfe\x80\x00abcd" + bytes(200), 1003),
+    "a text frame inside another message": (frame(0x02, b"x") + frame(0x81, b"y"), 1002),
+    "a message inside another that begins empty": (frame(0x02, b"") + frame(0x82, b"y"), 1002),
+    "a text frame inside another that begins empty": (frame(0x02, b"") + frame(0x81, b"y"), 1002),
     "no mask": (b"\x82\x01x", 1002),
     "no mask, no payload": (b"\x82\x00", 1002),
     "a reserved bit": (frame(0xC2, b"x"), 1002),
