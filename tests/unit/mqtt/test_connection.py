@@ -239,6 +239,23 @@ def test_a_reason_string_that_does_not_fit_is_left_out():
     assert sent(connection) == [Disconnect(0x87, {"reason_string": "x" * 1000})]
 
 
+def test_a_reason_string_of_a_puback_that_does_not_fit_is_left_out():
+    """[MQTT-3.4.2-2]"""
+    connection = opened(maximum_packet_size=13)
+    connection.acknowledge(1, 0x87, "shrt")
+    connection.acknowledge(2, 0x87, "longer")
+    assert sent(connection) == [Puback(1, 0x87, {"reason_string": "shrt"}), Puback(2, 0x87, N)]
+
+
+@pytest.mark.parametrize(("size", "takes"), [(7, False), (8, True)])
+def test_a_connack_that_is_larger_than_the_peer_takes(size, takes):
+    connection = Connection(STRICT, LIMITS, 0.0)
+    connection.receive(encode(connect(maximum_packet_size=size), 5), 1.0)
+    assert connection.takes({"server_keep_alive": 60}) is takes
+    connection.accept(False, None, {"server_keep_alive": 60})
+    assert sent(connection) == ([Connack(0, False, {"server_keep_alive": 60})] if takes else [])
+
+
 def test_answers_out_of_turn():
     connection = Connection(STRICT, LIMITS, 0.0)
     with pytest.raises(RuntimeError):
