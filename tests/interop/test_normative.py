@@ -5,6 +5,9 @@ Cited as in `unit/mqtt/statements.py`; other tests of this folder cite theirs.
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+
 import pytest
 
 from interop.places import (
@@ -23,6 +26,7 @@ from interop.wire import (
     PUBACK,
     SUBACK,
     UNSUBACK,
+    Closed,
     Will,
     connect_packet,
     packet,
@@ -33,7 +37,7 @@ from interop.wire import (
     unsubscribe_packet,
 )
 
-PROTOCOL_ERROR, PACKET_TOO_LARGE = 0x82, 0x95
+UNSPECIFIED_ERROR, PROTOCOL_ERROR, PACKET_TOO_LARGE = 0x80, 0x82, 0x95
 DUP = 0x08
 LETTERS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -99,6 +103,14 @@ def test_what_follows_a_refused_connect_is_not_looked_at(home, name, version, ot
     with device.online(version=version) as wire:
         wire.publish(topic, b"yes")
     assert [message.payload for message in other.messages()] == [b"yes"]
+
+
+def test_a_clean_start_has_no_session(home, name, version):
+    """[MQTT-3.2.2-2] [3.1.1 MQTT-3.1.4-3] [3.1.1 MQTT-3.2.2-1]"""
+    home.subscribed_and_gone(name, name, version=version)
+    with home.anything.wire() as wire:
+        answer = wire.connect(name, version, clean=True)
+        assert (answer.code, answer.session_present) == (0, False)
 
 
 @pytest.mark.parametrize(("size", "answer"), [(4, None), (5, PACKET_TOO_LARGE), (33, PACKET_TOO_LARGE)])
@@ -384,6 +396,21 @@ def test_flags_that_are_reserved_end_the_connection(home, name, version):
             wire.send(b"\xe1\0")
             assert wire.until_closed() == (0x81 if version == 5 else None)
         assert payloads(observer, 1) == [b"gone"]
+
+
+def test_what_cannot_be_stored_ends_the_connection(home, name, version):
+    """[3.1.1 MQTT-4.8.0-2]: it is not acknowledged; somebody else holds the database for too long."""
+    home.subscribed_and_gone(name, name, version=version)
+    with home.online(f"w-{name}", version) as writer:
+        with contextlib.closing(sqlite3.connect(home.node.data / "sekisho.db")) as database:
+            database.execute("BEGIN IMMEDIATE")
+            writer.send(publish_packet(name, b"lost", version, qos=1, packet_id=1))
+            with pytest.raises(Closed):
+                writer.take(PUBACK, within=30)
+            database.rollback()
+        assert writer.reason == (UNSPECIFIED_ERROR if version == 5 else None)
+    with home.persistent(name, version)[0] as wire:
+        assert wire.messages() == []
 
 
 def test_a_connack_comes_first(home, name, version):

@@ -168,7 +168,7 @@ class Connection:
         packet = decode(first, body, self.version)
         if isinstance(packet, Disconnect):
             refuse_if(check_disconnect(packet, self._session_expiry))
-            self._over = self._parted = True  # [MQTT-3.14.4-2]
+            self._over = self._parted = True  # [MQTT-3.14.4-1]
         elif isinstance(packet, Subscribe):
             refuse_if(check_subscribe(packet, self.profile, self.limits))
         elif isinstance(packet, Auth):

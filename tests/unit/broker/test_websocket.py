@@ -60,6 +60,7 @@ def test_a_whole_frame_is_its_payload(client, frames, size):
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("step", [1, 2, 3, 7, 1000, 16_384])
 def test_a_frame_may_come_in_any_pieces(client, frames, size, step):
+    """[MQTT-6.0.0-2] [3.1.1 MQTT-6.0.0-2]"""
     if size > 1000 and step < 7:
         step *= 997
     payload = os.urandom(size)
@@ -167,6 +168,7 @@ BAD = {
 @pytest.mark.parametrize("step", [1, 1000])
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_frame_ends_it_with_its_code(client, frames, name, step):
+    """[MQTT-6.0.0-1] [3.1.1 MQTT-6.0.0-1]"""
     data, code = BAD[name]
     before = client.send(BytesMessage(b"good"))
     received = payload_of(frames, before + data, step)
@@ -286,6 +288,7 @@ def test_a_request_may_come_in_pieces_and_frames_behind_it_are_kept(step):
     [("mqtt", "mqtt"), ("mqttv3.1", "mqttv3.1"), ("other, mqttv3.1, mqtt", "mqttv3.1")],
 )
 def test_another_implementation_takes_the_answer(offered, chosen):
+    """[MQTT-6.0.0-4] [3.1.1 MQTT-6.0.0-4]"""
     theirs = WSConnection(ConnectionType.CLIENT)
     offer = Request("localhost", "/mqtt", subprotocols=offered.split(", "))
     upgrade = Upgrade()
@@ -304,7 +307,10 @@ WRONG = {
     "no version": (request({"Sec-WebSocket-Version": None}), 400),
     "an old version": (request({"Sec-WebSocket-Version": "8"}), 426),
     "no subprotocol": (request({"Sec-WebSocket-Protocol": None}), 400),
-    "another subprotocol": (request({"Sec-WebSocket-Protocol": "wamp"}), 400),
+    "MQTT-6.0.0-3, 3.1.1 MQTT-6.0.0-3 another subprotocol": (
+        request({"Sec-WebSocket-Protocol": "wamp"}),
+        400,
+    ),
     "no host": (request({"Host": None}), 400),
     "a host that is no name": (request({"Host": "\xff" * 70}), 400),
     "a body": (request({"Content-Length": "3"}) + b"abc", 400),

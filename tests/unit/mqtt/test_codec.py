@@ -58,6 +58,7 @@ def test_no_prefix_of_a_packet_is_another(name):
 
 
 def test_a_3_1_1_client_reads_every_refused_subscription_as_0x80():
+    """[3.1.1 MQTT-3.9.3-2]"""
     assert encode(Suback(1, (1, 0x87, 0x8F), N), 4) == octets("90 05 0001 01 80 80")
 
 
@@ -76,6 +77,7 @@ def test_3_1_1_leaves_out_what_it_cannot_say():
     "size", [0, 100, 121, 122, 123, 124, 125, 16000, 16374, 16375, 16376, 16377, 16378, 2097152]
 )
 def test_publish_at_the_steps_of_the_remaining_length(version, size):
+    """[MQTT-1.5.5-1]"""
     raw = encode_publish(version, "a/b", bytes(size), 1, False, True, 7)
     packet = decode(*one_frame(raw), version)
     assert packet == Publish("a/b", bytes(size), 1, False, True, 7, N)
@@ -83,6 +85,7 @@ def test_publish_at_the_steps_of_the_remaining_length(version, size):
 
 
 def test_publish_takes_topics_up_to_65535_bytes():
+    """[MQTT-4.7.3-3] [3.1.1 MQTT-4.7.3-3]"""
     assert decode(*one_frame(encode_publish(4, "a" * 65535, b"", 0, False, False, 0)), 4).topic == "a" * 65535
     with pytest.raises(ValueError, match="65535"):
         encode_publish(4, "a" * 65536, b"", 0, False, False, 0)
