@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 CONNECT, CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = range(1, 8)
@@ -52,7 +53,9 @@ class Watch:
         if first == 0x10 and not self.version and body[:6] == b"\0\4MQTT" and len(body) > 10:
             self.version = body[6]
             if self.version == 5:
-                self.asked = properties_of(body, 10)[0]
+                # What cannot be read is not asked for: the node will not accept it either.
+                with contextlib.suppress(KeyError, IndexError, AssertionError):
+                    self.asked = properties_of(body, 10)[0]
         elif first in (0x40, 0x70) or (first == 0x50 and body[2:3] >= b"\x80"):
             self.open.discard(int.from_bytes(body[:2]))
 
