@@ -22,10 +22,9 @@ from sekisho import __version__
 from sekisho.aws.catalog import Catalog
 from sekisho.aws.request import Request
 from sekisho.aws.service import Service
-from sekisho.broker.client import Client
 from sekisho.broker.deadlines import Deadlines
+from sekisho.broker.extended import client_of
 from sekisho.broker.hub import Hub
-from sekisho.broker.limited import LimitedClient
 from sekisho.broker.listener import Listener, Peer, bind
 from sekisho.broker.registry import Registry
 from sekisho.broker.reserved import FleetProvisioning
@@ -38,7 +37,7 @@ from sekisho.clock import Clock
 from sekisho.config import Config
 from sekisho.keyring import Keyring, open_keyring, write_private
 from sekisho.logic.certificates import make_ca, make_server_certificate
-from sekisho.mqtt.profile import STRICT, Limits
+from sekisho.mqtt.profile import EXTENDED, STRICT, Limits
 from sekisho.services import (
     broker_view,
     caller_identity,
@@ -96,8 +95,11 @@ MODULES: dict[str, Sequence[ModuleType]] = {
 }
 """Service → the files of its operations. What the node serves is exactly these services."""
 
-PROFILE = replace(STRICT, will_delay=False)
-"""AWS's profile less what this version lacks: a client is told (CONNACK) and refused, never ignored."""
+PROFILES = {
+    "strict": STRICT,
+    "extended": replace(EXTENDED, maximum_qos=1, subscription_identifiers=False, will_delay=False),
+}
+"""Less what this version lacks: a client is told (CONNACK) and refused, never ignored."""
 
 DEVICE_PLANE = "iotidentity"
 """Reached over MQTT, never over HTTP."""
@@ -159,7 +161,7 @@ class Node:
             store,
             Identities(store),
             refusals,
-            PROFILE,
+            PROFILES[config["mqtt.profile"]],
             self._limits(),
             outbound_bytes=config["mqtt.limits.outbound_bytes"],
             domain=config["endpoint"],
@@ -249,7 +251,7 @@ class Node:
         loop = asyncio.get_running_loop()
         context = self._tls_context(keyring)
         flusher = Flusher(loop)
-        client = LimitedClient if hub.enforce_limits else Client
+        client = client_of(hub)
         life = config["mqtt.limits.websocket_seconds"]
 
         def authenticate(request: HttpRequest) -> Awaitable[Principal]:

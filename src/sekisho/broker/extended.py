@@ -1,0 +1,41 @@
+"""The connections of a node whose `mqtt.profile` is extended; on a strict one there is none of this.
+
+Which class a connection has is chosen once, when the node starts: strict or extended, limited or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sekisho.broker.client import Client
+from sekisho.broker.extended_delivery import ExtendedDelivery, ExtendedLimitedDelivery
+from sekisho.broker.limited import LimitedClient
+from sekisho.broker.limits import Bucket
+
+if TYPE_CHECKING:
+    from sekisho.broker.hub import Hub
+    from sekisho.broker.listener import Peer
+
+
+def client_of(hub: Hub) -> Callable[[Hub, Peer], Client]:
+    """What makes a connection of this node."""
+    if hub.profile.name == "extended":
+        return ExtendedLimitedClient if hub.enforce_limits else ExtendedClient
+    return LimitedClient if hub.enforce_limits else Client
+
+
+class ExtendedClient(Client):
+    def __init__(self, hub: Hub, peer: Peer) -> None:
+        super().__init__(hub, peer)
+        self.delivery = ExtendedDelivery(self)
+
+
+class ExtendedLimitedClient(LimitedClient):
+    def __init__(self, hub: Hub, peer: Peer) -> None:
+        super().__init__(hub, peer)
+        rate = hub.limits.publishes_out_per_second
+        if rate:
+            self.delivery = ExtendedLimitedDelivery(self, Bucket(rate, hub.clock.tick()))
+        else:
+            self.delivery = ExtendedDelivery(self)
