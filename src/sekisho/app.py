@@ -97,7 +97,7 @@ MODULES: dict[str, Sequence[ModuleType]] = {
 
 PROFILES = {
     "strict": STRICT,
-    "extended": replace(EXTENDED, maximum_qos=1, subscription_identifiers=False, will_delay=False),
+    "extended": replace(EXTENDED, maximum_qos=1, will_delay=False),
 }
 """Less what this version lacks: a client is told (CONNACK) and refused, never ignored."""
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import pytest
 
 from interop.devices import until
-from interop.places import UNLIMITED, place
+from interop.places import ALIAS, ALIAS_MAXIMUM, UNLIMITED, Seen, place, short
+from interop.wire import varint
 
 EXTENDED = "mqtt.profile=extended"
+RESEND = "mqtt.limits.resend_seconds=1"
+IDENTIFIER = 0x0B
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    with place(tmp_path_factory.mktemp("extended"), UNLIMITED, EXTENDED) as home:
+    with place(tmp_path_factory.mktemp("extended"), UNLIMITED, EXTENDED, RESEND) as home:
         yield home
 
 
@@ -40,6 +43,10 @@ def told(home, client_id, words):
         return [r for r in home.refusals(client_id) if r["decision"] == "EXTENDED" and words in r["reason"]]
 
     return until(found)
+
+
+def identifier(number):
+    return bytes([IDENTIFIER]) + varint(number)
 
 
 # --- # -----------------------------------------------------------------------------------------------------
@@ -94,3 +101,94 @@ def test_what_was_done_is_not_counted_as_refused(home, name, writer):
         wire.message()
     assert told(home, name, "/#")
     assert home.own.describe_broker()["refused"] == before
+
+
+# --- subscription identifiers ------------------------------------------------------------------------------
+
+
+def test_connack_says_that_they_are_there(home, name):
+    with home.anything.wire() as wire:
+        assert wire.connect(name, 5).properties[0x29] == 1
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+@pytest.mark.parametrize("persistent", [False, True])
+def test_identifiers_of_all_matching_subscriptions(home, name, writer, qos, persistent):
+    """[MQTT-3.3.4-3], [MQTT-3.3.4-4]; the largest takes four bytes."""
+    wire = home.persistent(name, 5)[0] if persistent else home.online(name, 5)
+    with wire:
+        wire.subscribe(f"{name}/a", qos=qos, properties=identifier(7))
+        wire.subscribe(f"{name}/+", f"{name}/b", qos=0, properties=identifier(268_435_455))
+        wire.subscribe(f"{name}/#", qos=0)
+        for topic in ("a", "b", "c/d"):
+            writer.publish(f"{name}/{topic}", b"", qos=1)
+        got = [wire.message() for _ in range(3)]
+    assert [message.qos for message in got] == [qos, 0, 0]
+    found = [sorted(message.properties.get(IDENTIFIER, [])) for message in got]
+    assert found == [[7, 268_435_455], [268_435_455, 268_435_455], []]
+    (record,) = told(home, name, "subscription identifier")[:1]
+    assert record["effect"] == "it was done; AWS IoT closes the connection, with DISCONNECT 0xA1"
+
+
+def test_subscribing_again_changes_or_takes_away_the_identifier(home, name, writer):
+    """[MQTT-3.8.4-3]: the new subscription replaces the old one."""
+    with home.online(name, 5) as wire:
+        found = []
+        for properties in (identifier(1), identifier(2), b""):
+            wire.subscribe(name, properties=properties)
+            writer.publish(name, b"", qos=1)
+            found.append(wire.message().properties.get(IDENTIFIER))
+    assert found == [[1], [2], None]
+
+
+def test_they_last_as_long_as_the_session(tmp_path):
+    with place(tmp_path, UNLIMITED, EXTENDED) as here:
+        with here.persistent("stays", 5)[0] as wire:
+            wire.subscribe("a/+", properties=identifier(3))
+            wire.disconnect()
+        here.node.kill()
+        here.node.start()
+        with here.online("w") as writer:
+            writer.publish("a/b", b"waits")
+            wire, present = here.persistent("stays", 5)
+            with wire:
+                assert present
+                writer.publish("a/b", b"live")
+                got = [wire.message() for _ in range(2)]
+    assert [(m.payload, m.properties[IDENTIFIER]) for m in got] == [(b"waits", [3]), (b"live", [3])]
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+@pytest.mark.parametrize("persistent", [False, True])
+def test_a_shared_subscription_has_its_own(home, name, writer, qos, persistent):
+    """Section 4.8.2: its copy is another message than the plain subscription's."""
+    wire = home.persistent(name, 5)[0] if persistent else home.online(name, 5)
+    with wire:
+        wire.subscribe(f"$share/group/{name}", qos=qos, properties=identifier(8))
+        writer.publish(name, b"one", qos=1)
+        assert wire.message().properties == {IDENTIFIER: [8]}
+        wire.subscribe(name, qos=1 - qos, properties=identifier(9))
+        writer.publish(name, b"two", qos=1)
+        got = {(m.qos, *m.properties[IDENTIFIER]) for m in (wire.message(), wire.message())}
+        assert got == {(qos, 8), (1 - qos, 9)}
+
+
+def test_a_client_id_that_is_a_filter_is_no_shared_subscription(home, name, writer):
+    with home.persistent(name, 5)[0] as wire:
+        wire.subscribe(f"{name}/#", properties=identifier(1))
+        wire.subscribe(name, properties=identifier(2))
+        writer.publish(f"{name}/a", b"", qos=1)
+        assert wire.message().properties == {IDENTIFIER: [1]}
+
+
+def test_with_an_alias_and_sent_again(home, name, writer):
+    with home.online(name, 5, properties=short(ALIAS_MAXIMUM, 1)) as wire:
+        wire.subscribe(name, properties=identifier(5))
+        wire.acknowledges = False
+        writer.publish(name, b"1", qos=1)
+        writer.publish(name, b"2", qos=0)
+        first, second = Seen(wire), Seen(wire)
+        assert (first.topic, first.properties) == (name, {ALIAS: 1, IDENTIFIER: [5]})
+        assert (second.topic, second.properties) == ("", {ALIAS: 1, IDENTIFIER: [5]})
+        again = Seen(wire)
+        assert (again.dup, again.topic, again.properties) == (1, name, {IDENTIFIER: [5]})

@@ -109,9 +109,11 @@ def publish_packet(
     return packet(0x30 | qos << 1 | retain, body)
 
 
-def subscribe_packet(filters: list[str], version: int = 4, *, packet_id: int = 1, qos: int = 1) -> bytes:
+def subscribe_packet(
+    filters: list[str], version: int = 4, *, packet_id: int = 1, qos: int = 1, properties: bytes = b""
+) -> bytes:
     wanted = b"".join(text(filter) + bytes([qos]) for filter in filters)
-    return packet(0x82, struct.pack("!H", packet_id) + props(version, b"") + wanted)
+    return packet(0x82, struct.pack("!H", packet_id) + props(version, properties) + wanted)
 
 
 def unsubscribe_packet(filters: list[str], version: int = 4, *, packet_id: int = 1) -> bytes:
@@ -150,7 +152,8 @@ def read_text(body: bytes, at: int) -> tuple[bytes, int]:
 
 
 def read_properties(body: bytes, at: int) -> tuple[dict[int, Any], int]:
-    """The properties that begin at ``at``, and where they end; user properties are a list of pairs."""
+    """The properties that begin at ``at``, and where they end; user properties are a list of pairs,
+    subscription identifiers one of numbers."""
     size, at = read_varint(body, at)
     end = at + size
     found: dict[int, Any] = {}
@@ -163,7 +166,8 @@ def read_properties(body: bytes, at: int) -> tuple[dict[int, Any], int]:
             found[name] = int.from_bytes(body[at : at + width])
             at += width
         elif kind == VARINT:
-            found[name], at = read_varint(body, at)
+            value, at = read_varint(body, at)
+            found.setdefault(name, []).append(value)
         elif kind == TEXT:
             found[name], at = read_text(body, at)
         else:
@@ -353,10 +357,12 @@ class Wire:
         assert int.from_bytes(body[:2]) == packet_id
         return body[2] if len(body) > 2 else 0
 
-    def subscribe(self, *filters: str, qos: int = 1) -> list[int]:
+    def subscribe(self, *filters: str, qos: int = 1, properties: bytes = b"") -> list[int]:
         """The SUBACK's codes."""
         packet_id = self._next_id()
-        self.send(subscribe_packet(list(filters), self.version, packet_id=packet_id, qos=qos))
+        self.send(
+            subscribe_packet(list(filters), self.version, packet_id=packet_id, qos=qos, properties=properties)
+        )
         return self._codes(SUBACK, packet_id)
 
     def unsubscribe(self, *filters: str) -> list[int]:

@@ -30,6 +30,12 @@ HASH = Feature(
     "it was delivered; AWS IoT delivers only what is below",
 )
 
+IDENTIFIER = Feature(
+    "iot:Subscribe",
+    f"{_REFUSES}a SUBSCRIBE with a subscription identifier",
+    f"{_CLOSES}, with DISCONNECT 0xA1",
+)
+
 
 class Beyond:
     """Records what was done for one connection: of each feature at most one record a second."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from sekisho.broker.aliases import Aliases
+from sekisho.broker.items import Handed, Item, Reception, Retain, size
 from sekisho.broker.mailbox import Receiver, Stored
 from sekisho.broker.resends import Resends
 from sekisho.mqtt.connection import State
@@ -24,40 +25,6 @@ KEPT_DECISIONS = 1000
 
 WAITING = 1000
 """QoS 1 messages that may wait for a slow client's acknowledgements; what comes then is lost to it."""
-
-
-class Reception(NamedTuple):
-    """What one topic means to a client: with which QoS, and whether its own messages count."""
-
-    qos: int
-    retain_as_published: bool
-    no_local: bool
-
-
-class Handed(NamedTuple):
-    """A message that is a row, with the session or group whose row it is."""
-
-    stored: Stored
-    owner: Receiver
-
-
-class Retain(NamedTuple):
-    """A message that the client is to see with the RETAIN flag."""
-
-    message: Message
-
-
-Item = Message | Retain | Handed
-
-
-def _size(item: Item) -> int:
-    match item:
-        case Retain(message):
-            return len(message.payload)
-        case Handed(stored, _):
-            return len(stored.message.payload)
-        case _:
-            return len(item.payload)
 
 
 class Delivery:
@@ -145,14 +112,14 @@ class Delivery:
             return None
         return reception
 
-    def offer_shared(self, message: Message, qos: int) -> None:
-        """Deliver a message that a shared subscription gave to this client."""
+    def offer_shared(self, message: Message, qos: int, key: str) -> None:
+        """Deliver a message that the shared subscription ``$share/{name}/{filter}`` gave to this client."""
         if message.qos and qos:
             self._offer_acknowledged(message)
         else:
             self._write(message, False, message.properties)
 
-    def _offer_acknowledged(self, item: Message | Retain) -> None:
+    def _offer_acknowledged(self, item: Item) -> None:
         """Deliver with QoS 1 what is in memory only: now, when there is room, or not at all."""
         client = self._client
         if not self._waiting and self._may_send():
@@ -182,19 +149,22 @@ class Delivery:
 
     async def offer_when_room(self, stored: Stored, owner: Receiver) -> None:
         """Deliver a message that is a row as soon as the client has acknowledged enough others."""
+        await self._until_room()
+        self._send(Handed(stored, owner))
+        self._client.flush()
+
+    async def _until_room(self) -> None:
         while self._waiting or not self._may_send():
             if self._room is None:
                 self._room = asyncio.Event()
             self._room.clear()
             await self._room.wait()
-        self._send(Handed(stored, owner))
-        self._client.flush()
 
     def pump(self) -> None:
         """Send what waited, as far as the window of unacknowledged messages is open."""
         while self._waiting and self._may_send():
             item = self._waiting.popleft()
-            self._waiting_bytes -= _size(item)
+            self._waiting_bytes -= size(item)
             self._send(item)
         if not self._waiting:
             if self._room is not None:
@@ -235,16 +205,23 @@ class Delivery:
             self._resends = Resends(after)
         due = self._resends.look(connection.inflight, now)
         for packet_id in due.again:
-            message, retain = self._flagged(connection.inflight[packet_id])
-            properties = self._remaining(message)
-            if properties is not None:
-                connection.publish_again(packet_id, message.topic, message.payload, 1, retain, properties)
+            self._send_again(packet_id, connection.inflight[packet_id])
         for packet_id in due.given_up:
-            client.hub.counters["dropped"] += 1
-            self.settle(packet_id)
+            self._give_up(packet_id)
         if due.given_up:
             self.pump()
         client.flush()
+
+    def _send_again(self, packet_id: int, token: object) -> None:
+        message, retain = self._flagged(token)
+        properties = self._remaining(message)
+        if properties is not None:
+            publish_again = self._client.connection.publish_again
+            publish_again(packet_id, message.topic, message.payload, 1, retain, properties)
+
+    def _give_up(self, packet_id: int) -> None:
+        self._client.hub.counters["dropped"] += 1
+        self.settle(packet_id)
 
     def _may_send(self) -> bool:
         """Whether a message of QoS 1 would leave now. What a closing connection is given does not."""
@@ -260,11 +237,11 @@ class Delivery:
         """As many bytes as may wait to be written, or one message, however large."""
         waiting = self._waiting
         room = self._client.transport.high_water - self._waiting_bytes
-        return not waiting or (len(waiting) < WAITING and _size(item) <= room)
+        return not waiting or (len(waiting) < WAITING and size(item) <= room)
 
     def _wait(self, item: Item) -> None:
         self._waiting.append(item)
-        self._waiting_bytes += _size(item)
+        self._waiting_bytes += size(item)
 
     def answer(self, message: Message) -> None:
         """Deliver an engine's answer to this connection alone, if it has subscribed to its topic."""
@@ -283,7 +260,7 @@ class Delivery:
         if self._room is not None:
             self._room.set()
 
-    def _send(self, item: Message | Retain | Handed) -> None:
+    def _send(self, item: Item) -> None:
         """Send with QoS 1. What has expired, is not wanted (any more) or is too large for the peer counts as
         sent [MQTT-3.3.2-5] [MQTT-3.1.2-25]."""
         message, retain = self._flagged(item)

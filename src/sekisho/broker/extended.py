@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sekisho.broker.client import Client
 from sekisho.broker.extended_delivery import ExtendedDelivery, ExtendedLimitedDelivery
+from sekisho.broker.extended_subscriber import ExtendedSubscriber
 from sekisho.broker.limited import LimitedClient
 from sekisho.broker.limits import Bucket
 
@@ -28,7 +29,8 @@ def client_of(hub: Hub) -> Callable[[Hub, Peer], Client]:
 class ExtendedClient(Client):
     def __init__(self, hub: Hub, peer: Peer) -> None:
         super().__init__(hub, peer)
-        self.delivery = ExtendedDelivery(self)
+        self.delivery = delivery = ExtendedDelivery(self)
+        self.subscriber = ExtendedSubscriber(self, delivery)
 
 
 class ExtendedLimitedClient(LimitedClient):
@@ -36,6 +38,8 @@ class ExtendedLimitedClient(LimitedClient):
         super().__init__(hub, peer)
         rate = hub.limits.publishes_out_per_second
         if rate:
-            self.delivery = ExtendedLimitedDelivery(self, Bucket(rate, hub.clock.tick()))
+            delivery: ExtendedDelivery = ExtendedLimitedDelivery(self, Bucket(rate, hub.clock.tick()))
         else:
-            self.delivery = ExtendedDelivery(self)
+            delivery = ExtendedDelivery(self)
+        self.delivery = delivery
+        self.subscriber = ExtendedSubscriber(self, delivery)

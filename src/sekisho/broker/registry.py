@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from sekisho.broker.delivery import Handed
 from sekisho.broker.hub import Hub, both
+from sekisho.broker.items import Handed
 from sekisho.broker.mailbox import NEVER, Stored
 from sekisho.mqtt.message import Message
 from sekisho.mqtt.packets import Connect

@@ -50,7 +50,7 @@ class Group:
         member = self._pick(message)
         if member is not None:
             delivery, qos = member
-            delivery.offer_shared(message, qos)
+            delivery.offer_shared(message, qos, self.key)
         return None
 
     def _pick(self, message: Message) -> tuple[Delivery, int] | None:
@@ -80,7 +80,7 @@ class Group:
             return False
         delivery, qos = member
         if not qos:
-            delivery.offer_shared(stored.message, 0)
+            delivery.offer_shared(stored.message, 0, self.key)
             self.hub.mailbox.acknowledged(self, stored.id)
             return True
         self._handed[stored.id] = delivery

@@ -1,0 +1,54 @@
+"""What waits to be sent to a client, or waits for its acknowledgement."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sekisho.broker.mailbox import Receiver, Stored
+from sekisho.mqtt.message import Message
+
+
+class Reception(NamedTuple):
+    """What one topic means to a client: with which QoS, and whether its own messages count."""
+
+    qos: int
+    retain_as_published: bool
+    no_local: bool
+    identifiers: tuple[int, ...] = ()
+    """Subscription identifiers that go with it; a strict node has none."""
+
+
+class Handed(NamedTuple):
+    """A message that is a row, with the session or group whose row it is."""
+
+    stored: Stored
+    owner: Receiver
+
+
+class Retain(NamedTuple):
+    """A message that the client is to see with the RETAIN flag."""
+
+    message: Message
+
+
+class Chosen(NamedTuple):
+    """A message with all that was decided when it came, as the extended profile does it."""
+
+    message: Message
+    qos: int
+    retain: bool
+    identifiers: tuple[int, ...]
+
+
+Item = Message | Retain | Handed | Chosen
+
+
+def size(item: Item) -> int:
+    """Bytes of its payload."""
+    match item:
+        case Retain(message) | Chosen(message):
+            return len(message.payload)
+        case Handed(stored, _):
+            return len(stored.message.payload)
+        case _:
+            return len(item.payload)
