@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from interop.devices import until
-from interop.places import ALIAS, ALIAS_MAXIMUM, UNLIMITED, Seen, place, short
-from interop.wire import varint
+from interop.devices import allow, until
+from interop.places import ALIAS, ALIAS_MAXIMUM, RECEIVE_MAXIMUM, UNLIMITED, Seen, place, short
+from interop.wire import PUBACK, PUBLISH, packet, publish_packet, subscribe_packet, varint
 
 EXTENDED = "mqtt.profile=extended"
 RESEND = "mqtt.limits.resend_seconds=1"
@@ -192,3 +192,131 @@ def test_with_an_alias_and_sent_again(home, name, writer):
         assert (second.topic, second.properties) == ("", {ALIAS: 1, IDENTIFIER: [5]})
         again = Seen(wire)
         assert (again.dup, again.topic, again.properties) == (1, name, {IDENTIFIER: [5]})
+
+
+# --- retained messages for wildcards -----------------------------------------------------------------------
+
+
+def retain(writer, *topics, qos=1):
+    for topic in topics:
+        writer.publish(topic, topic.rpartition("/")[2].encode() or b"-", qos=qos, retain=True)
+
+
+def all_for(wire, writer, *filters, **more):
+    """Subscribe; all that is sent for it, as (topic, RETAIN), before a later filter's."""
+    writer.publish("~end", b"~end", retain=True)
+    wire.subscribe(*filters, **more)
+    wire.send(subscribe_packet(["~end"], wire.version, packet_id=999))
+    found = []
+    while True:
+        got = wire.read()
+        if got.kind == PUBLISH:
+            topic = wire._message(got).topic
+            if topic == "~end":
+                return found
+            found.append((topic, got.first & 1))
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+def test_retained_for_wildcards(home, name, version, writer, persistent):
+    retain(writer, name, f"{name}/a", f"{name}/a/b", f"{name}/c", f"{name}x", f"{name[:-1]}/a", f"{name}/")
+    wire = home.persistent(name, version)[0] if persistent else home.online(name, version)
+    with wire:
+        for filter, topics in {
+            f"{name}/+": ["/", "/a", "/c"],
+            f"{name}/#": ["", "/", "/a", "/a/b", "/c"],
+            f"{name}/+/b": ["/a/b"],
+            f"{name}/a/#": ["/a", "/a/b"],
+            f"{name}/c": ["/c"],
+            f"+/{name}": [],
+            f"$share/group/{name}/#": [],
+        }.items():
+            assert all_for(wire, writer, filter) == [(f"{name}{topic}", 1) for topic in topics]
+            wire.unsubscribe(filter, "~end")
+    (record,) = told(home, name, "retained")[:1]
+    assert (record["action"], record["resource"]) == ("iot:Subscribe", f"{name}/+")
+
+
+def test_a_wildcard_at_the_beginning_looks_at_all(home, name, writer):
+    retain(writer, *(f"{name}/{number}" for number in range(520)))  # more than a page
+    with home.online(name, 5) as wire:
+        found = all_for(wire, writer, "#")
+        assert sorted(topic for topic, _ in found if topic.startswith(f"{name}/")) == sorted(
+            f"{name}/{number}" for number in range(520)
+        )
+        assert len(all_for(wire, writer, "+/7")) == 1
+
+
+def test_retain_handling_and_identifiers(home, name, writer):
+    retain(writer, f"{name}/a", f"{name}/b")
+    with home.online(name, 5) as wire:
+        assert all_for(wire, writer, f"{name}/+", qos=0x21) == []
+        assert all_for(wire, writer, f"{name}/+", qos=0x11) == []  # it is not new
+        wire.unsubscribe(f"{name}/+")
+        assert len(all_for(wire, writer, f"{name}/+", qos=0x11)) == 2
+        wire.subscribe(f"{name}/+", qos=0, properties=identifier(4))
+        for topic in ("a", "b"):
+            got = Seen(wire)
+            assert (got.topic, got.qos, got.retain) == (f"{name}/{topic}", 0, 1)
+            assert got.properties == {IDENTIFIER: [4]}
+
+
+def test_they_come_as_fast_as_the_client_takes_them(home, name, writer):
+    """None is lost, and no more are under way than its Receive Maximum."""
+    topics = sorted(f"{name}/{number}" for number in range(1500))
+    for start in range(0, 1500, 50):
+        for packet_id, topic in enumerate(topics[start : start + 50], start=1):
+            writer.send(publish_packet(topic, b"x", 5, qos=1, packet_id=packet_id, retain=True))
+        for _ in range(50):
+            writer.take(PUBACK)
+    with home.online(name, 5, properties=short(RECEIVE_MAXIMUM, 3)) as wire:
+        wire.acknowledges = False
+        wire.subscribe(f"{name}/#")
+        first = [Seen(wire) for _ in range(3)]
+        assert wire.messages() == []
+        wire.acknowledges = True
+        for got in first:
+            wire.send(packet(0x40, got.packet_id.to_bytes(2)))
+        rest = [wire.message().topic for _ in range(1497)]
+    assert [got.topic for got in first] + rest == topics
+
+
+def test_an_older_one_does_not_follow_a_newer(home, name, writer):
+    retain(writer, f"{name}/1", f"{name}/2")
+    with home.online(name, 5, properties=short(RECEIVE_MAXIMUM, 1)) as wire:
+        wire.acknowledges = False
+        wire.subscribe(f"{name}/+")
+        got = Seen(wire)
+        assert got.payload == b"1"
+        writer.publish(f"{name}/2", b"newer", qos=0, retain=True)
+        got_newer = Seen(wire)
+        assert (got_newer.payload, got_newer.retain) == (b"newer", 0)
+        wire.acknowledges = True
+        wire.send(packet(0x40, got.packet_id.to_bytes(2)))
+        writer.publish(f"{name}/3", b"end", qos=1)
+        assert wire.message().payload == b"end"
+
+
+def test_unsubscribing_ends_it(home, name, writer):
+    retain(writer, f"{name}/1", f"{name}/2")
+    with home.online(name, 5, properties=short(RECEIVE_MAXIMUM, 1)) as wire:
+        wire.acknowledges = False
+        wire.subscribe(f"{name}/+")
+        got = Seen(wire)
+        wire.unsubscribe(f"{name}/+")
+        wire.acknowledges = True
+        wire.send(packet(0x40, got.packet_id.to_bytes(2)))
+        assert wire.messages() == []
+        retain(writer, f"{name}/end")
+        wire.subscribe(f"{name}/end")
+        assert wire.message().payload == b"end"
+
+
+def test_what_may_not_be_received_is_left_out(home, name, writer):
+    retain(writer, f"{name}/a", f"{name}/b", f"{name}/c")
+    receive = allow("Receive", f"topic/{name}/a", f"topic/{name}/c")
+    device = home.device("reader", statements=[allow("Connect", "*"), allow("Subscribe", "*"), receive])
+    with device.online(version=5) as wire:
+        wire.subscribe(f"{name}/#")
+        assert [wire.message().topic for _ in range(2)] == [f"{name}/a", f"{name}/c"]
+    assert home.refusals(device.name)[0]["resource"].endswith(f"{name}/b")

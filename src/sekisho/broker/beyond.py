@@ -36,6 +36,12 @@ IDENTIFIER = Feature(
     f"{_CLOSES}, with DISCONNECT 0xA1",
 )
 
+RETAINED = Feature(
+    "iot:Subscribe",
+    f"{_OTHERWISE}there, retained messages are not sent for a filter with a wildcard",
+    "they were sent",
+)
+
 
 class Beyond:
     """Records what was done for one connection: of each feature at most one record a second."""

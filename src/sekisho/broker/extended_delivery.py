@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ from sekisho.broker.beyond import HASH, Beyond
 from sekisho.broker.delivery import Delivery
 from sekisho.broker.items import Chosen, Handed, Item, Reception
 from sekisho.broker.limited import LimitedDelivery
+from sekisho.broker.mailbox import Receiver, Stored
+from sekisho.broker.replay import Replay
 from sekisho.mqtt.message import Message
 from sekisho.mqtt.packets import Properties, Subscription
 from sekisho.mqtt.topics import matches, parse_share
@@ -23,6 +26,7 @@ class ExtendedDelivery(Delivery):
     def __init__(self, client: Client) -> None:
         super().__init__(client)
         self.beyond = Beyond(client)
+        self.replay = Replay(client, self)
 
     def offer(self, message: Message) -> Awaitable[None] | None:
         if message is self._last:
@@ -30,6 +34,8 @@ class ExtendedDelivery(Delivery):
         self._last = message
         reception = self._reception(message)
         if reception is not None:
+            if message.retain:
+                self.replay.passed(message.topic)
             retain = message.retain and reception.retain_as_published
             self._give(Chosen(message, min(message.qos, reception.qos), retain, reception.identifiers))
         return None
@@ -37,6 +43,24 @@ class ExtendedDelivery(Delivery):
     def offer_shared(self, message: Message, qos: int, key: str) -> None:
         subscription = self._client.subscriptions.get(key)
         self._give(Chosen(message, min(message.qos, qos), False, _identifiers([subscription])))
+
+    def offer_stored(self, stored: Stored, owner: Receiver) -> bool:
+        if stored.message.retain:
+            self.replay.passed(stored.message.topic)
+        return super().offer_stored(stored, owner)
+
+    async def room(self) -> None:
+        """Wait until a message would leave at once."""
+        await self._until_room()
+
+    def retained_for(self, message: Message, subscription: Subscription) -> None:
+        """Deliver a retained message to a new subscription, marked as one [MQTT-3.3.1-8]."""
+        self._give(Chosen(message, min(message.qos, subscription.qos), True, _identifiers([subscription])))
+        self._client.flush()
+
+    def clear(self) -> None:
+        super().clear()
+        self.replay.stop()
 
     def _give(self, chosen: Chosen) -> None:
         """Deliver what is in memory only."""
@@ -116,3 +140,9 @@ def _with(properties: Properties, identifiers: tuple[int, ...]) -> Properties:
 
 class ExtendedLimitedDelivery(LimitedDelivery, ExtendedDelivery):
     """The same within the rate."""
+
+    async def room(self) -> None:
+        wait = self._bucket.spend(self._now(), 1)
+        if wait:
+            await asyncio.sleep(wait)
+        await super().room()
