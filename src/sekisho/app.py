@@ -97,7 +97,7 @@ MODULES: dict[str, Sequence[ModuleType]] = {
 
 PROFILES = {
     "strict": STRICT,
-    "extended": replace(EXTENDED, maximum_qos=1, will_delay=False),
+    "extended": replace(EXTENDED, maximum_qos=1),
 }
 """Less what this version lacks: a client is told (CONNACK) and refused, never ignored."""
 
@@ -194,6 +194,7 @@ class Node:
         self._run(feed.run(changed), "feed")
         self._run(hub.mailbox.run(), "mailbox")
         self._run(hub.sessions.run(), "sessions")
+        self._run(hub.wills.run(), "wills")
         self._run(hub.journal.run(), "connections")
         self._run(hub.resend(), "resends")
         self._run(refusals.run(), "refusals")

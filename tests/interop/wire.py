@@ -52,6 +52,7 @@ class Will(NamedTuple):
     payload: bytes = b"gone"
     qos: int = 0
     retain: bool = False
+    properties: bytes = b""
 
 
 def text(value: str | bytes) -> bytes:
@@ -89,7 +90,7 @@ def connect_packet(
     tail = text(client_id)
     if will is not None:
         flags |= 0x04 | will.qos << 3 | (0x20 if will.retain else 0)
-        tail += props(version, b"") + text(will.topic) + text(will.payload)
+        tail += props(version, will.properties) + text(will.topic) + text(will.payload)
     head = text("MQTT") + bytes([version, flags]) + struct.pack("!H", keep_alive)
     return packet(0x10, head + props(version, properties) + tail)
 

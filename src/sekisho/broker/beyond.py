@@ -42,6 +42,12 @@ RETAINED = Feature(
     "they were sent",
 )
 
+WILL_DELAY = Feature(
+    "iot:Connect",
+    f"{_REFUSES}a will delay interval is not among what it documents, and strict nodes refuse it",
+    "it was done; a strict node refuses the CONNECT, with CONNACK 0x83",
+)
+
 
 class Beyond:
     """Records what was done for one connection: of each feature at most one record a second."""

@@ -5,14 +5,17 @@ Which class a connection has is chosen once, when the node starts: strict or ext
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from sekisho.broker.client import Client
+from sekisho.broker.beyond import WILL_DELAY
+from sekisho.broker.client import HANDLERS, Client, Handler
 from sekisho.broker.extended_delivery import ExtendedDelivery, ExtendedLimitedDelivery
 from sekisho.broker.extended_subscriber import ExtendedSubscriber
 from sekisho.broker.limited import LimitedClient
 from sekisho.broker.limits import Bucket
+from sekisho.broker.wills import delay_of
+from sekisho.mqtt.packets import Connect
 
 if TYPE_CHECKING:
     from sekisho.broker.hub import Hub
@@ -31,6 +34,8 @@ class ExtendedClient(Client):
         super().__init__(hub, peer)
         self.delivery = delivery = ExtendedDelivery(self)
         self.subscriber = ExtendedSubscriber(self, delivery)
+        self._beyond = delivery.beyond
+        self._handlers = HANDLERS_EXTENDED
 
 
 class ExtendedLimitedClient(LimitedClient):
@@ -43,3 +48,15 @@ class ExtendedLimitedClient(LimitedClient):
             delivery = ExtendedDelivery(self)
         self.delivery = delivery
         self.subscriber = ExtendedSubscriber(self, delivery)
+        self._beyond = delivery.beyond
+        self._handlers = {**self._handlers, **EXTENSIONS}
+
+
+async def _connect(client: ExtendedClient | ExtendedLimitedClient, packet: Connect) -> None:
+    await client._connect(packet)
+    if client.joined and delay_of(packet.will):
+        client._beyond.note(WILL_DELAY, client.client_id)
+
+
+EXTENSIONS: Mapping[type, Handler] = {Connect: _connect}
+HANDLERS_EXTENDED: Mapping[type, Handler] = {**HANDLERS, **EXTENSIONS}

@@ -14,6 +14,7 @@ from sekisho.broker.mailbox import Mailbox
 from sekisho.broker.retained import Retained
 from sekisho.broker.sessions import Sessions
 from sekisho.broker.shared import Groups, Member
+from sekisho.broker.wills import Wills
 from sekisho.bus import Bus
 from sekisho.mqtt.connection import effective_keep_alive
 from sekisho.mqtt.message import Message, in_range
@@ -89,6 +90,7 @@ class Hub:
         """Who connects too often; None when there is no limit."""
         self.mailbox = Mailbox(store, clock)
         self.sessions = Sessions(self, store, session_expiry)
+        self.wills = Wills(self, store)
         self.retained = Retained(store, clock)
         self.groups = Groups(self)
         self.journal = ConnectionLog(store)
@@ -149,7 +151,13 @@ class Hub:
             self.spawn(waiting)
 
     def announce_will(self, client: Client, will: Will) -> None:
-        message = Message(
+        """A connection has ended that left a will: publish it, now or later."""
+        message = self.will_of(client, will)
+        if not self.wills.delays(client, will, message):
+            self.publish_will(message)
+
+    def will_of(self, client: Client, will: Will) -> Message:
+        return Message(
             client.account,
             client.region,
             will.topic,
@@ -162,8 +170,10 @@ class Hub:
             client.peer.address,
             self.clock.now(),
         )
+
+    def publish_will(self, message: Message) -> None:
         waiting = self.publish(message)
-        if will.retain:
+        if message.retain:
             waiting = both(waiting, self.retained.keep(message))
         if waiting is not None:
             self.spawn(waiting)
@@ -260,6 +270,7 @@ class Hub:
         await self.journal.start(self.clock.now())
         await self.mailbox.start()
         await self.sessions.start(places)
+        await self.wills.start(places)
 
     async def resend(self) -> None:
         """Send again what clients leave unacknowledged, until cancelled."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 import orjson
@@ -69,6 +70,7 @@ class Mailbox:
         self._store = store
         self._clock = clock
         self._batch: Batch | None = None
+        self._whole = False
         self._last: Stored | None = None
         self.last_id = 0
         """The newest message's id; one that comes later has a greater one."""
@@ -81,16 +83,35 @@ class Mailbox:
         rows = await self._store.fetch(*sessions.last_message())
         self.last_id = int(rows[0]["last"])
 
-    def put(self, message: Message, receiver: Receiver) -> asyncio.Future[None]:
-        """Have a message wait for a receiver. Await the answer before the publisher is told: then it is a row
-        on the disk, and ``receiver.stored`` has been called."""
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """What is put and added within goes into one commit, however much it is."""
+        self._whole = True
+        try:
+            yield
+        finally:
+            self._whole = False
+
+    def add(self, statements: Iterable[Statement]) -> asyncio.Future[None]:
+        """Have statements committed with the messages of this turn of the loop, after what was put before."""
+        batch = self._open()
+        batch.statements += statements
+        return batch.done
+
+    def _open(self) -> Batch:
         batch = self._batch
-        if batch is None or len(batch.statements) >= COMMIT:
+        if batch is None or (len(batch.statements) >= COMMIT and not self._whole):
             batch = self._batch = Batch(asyncio.get_running_loop())
             task = asyncio.ensure_future(self._commit(batch))
             self._committing.add(task)
             task.add_done_callback(self._committing.discard)
             self._last = None
+        return batch
+
+    def put(self, message: Message, receiver: Receiver) -> asyncio.Future[None]:
+        """Have a message wait for a receiver. Await the answer before the publisher is told: then it is a row
+        on the disk, and ``receiver.stored`` has been called."""
+        batch = self._open()
         stored = self._last
         if stored is None or stored.message is not message:
             stored = self._last = self._new(message)

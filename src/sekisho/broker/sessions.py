@@ -75,7 +75,7 @@ class Sessions:
         session.expiry = expiry
         session.attach(client)
         self._all[key] = session
-        await self._store.commit([session.row()])
+        await self._store.commit([session.row(), *self._hub.wills.connected(session, client, packet.will)])
         return existing is not None, session
 
     def expiry(self, packet: Connect) -> float:
@@ -101,7 +101,8 @@ class Sessions:
     async def _write_end(self, session: Session) -> None:
         if session.client is None:  # nobody has come back in between
             place = (session.account, session.region, session.key)
-            await self._store.commit([rows.end_session(*place, ends=session.ends, expiry=session.expiry)])
+            end = rows.end_session(*place, ends=session.ends, expiry=session.expiry)
+            await self._store.commit([end, *self._hub.wills.left(session)])
 
     async def save(self, session: Session) -> None:
         await self._store.commit([session.row()])
@@ -114,7 +115,7 @@ class Sessions:
             del self._all[key]
         for filter in session.subscriptions:
             self._hub.unsubscribe(session, filter)
-        await self._store.commit(rows.delete_session(*key))
+        await self._store.commit(rows.delete_session(*key) + self._hub.wills.ended(session))
 
     async def run(self) -> None:
         """End sessions whose time is over, until cancelled."""
