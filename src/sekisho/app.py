@@ -10,7 +10,6 @@ import socket
 import uuid
 from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -37,7 +36,7 @@ from sekisho.clock import Clock
 from sekisho.config import Config
 from sekisho.keyring import Keyring, open_keyring, write_private
 from sekisho.logic.certificates import make_ca, make_server_certificate
-from sekisho.mqtt.profile import EXTENDED, STRICT, Limits
+from sekisho.mqtt.profile import PROFILES, Limits
 from sekisho.services import (
     broker_view,
     caller_identity,
@@ -94,12 +93,6 @@ MODULES: dict[str, Sequence[ModuleType]] = {
     "sekisho": (node, broker_view),
 }
 """Service → the files of its operations. What the node serves is exactly these services."""
-
-PROFILES = {
-    "strict": STRICT,
-    "extended": replace(EXTENDED, maximum_qos=1),
-}
-"""Less what this version lacks: a client is told (CONNACK) and refused, never ignored."""
 
 DEVICE_PLANE = "iotidentity"
 """Reached over MQTT, never over HTTP."""

@@ -413,7 +413,7 @@ class Acknowledging:
     def __init__(self, wire):
         from threading import Thread
 
-        self._thread = Thread(target=lambda: wire._inbox.append(wire.message()))
+        self._thread = Thread(target=lambda: wire._inbox.append(wire.publication()))
 
     def __enter__(self):
         self._thread.start()

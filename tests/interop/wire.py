@@ -226,7 +226,7 @@ class Wire:
         self.reason_text = ""
         self.acknowledges = True
         self._buffer = b""
-        self._inbox: deque[Message] = deque()
+        self._inbox: deque[tuple[Packet, Message]] = deque()
         self._last_id = 0
 
     def __enter__(self) -> Wire:
@@ -289,7 +289,7 @@ class Wire:
         while True:
             got = self.read(max(until - time.monotonic(), 0))
             if got.kind == PUBLISH:
-                self._inbox.append(self._message(got))
+                self._inbox.append((got, self._message(got)))
                 if kind == PUBLISH:
                     return got
             elif got.kind == DISCONNECT:
@@ -307,7 +307,7 @@ class Wire:
         topic, at = read_text(got.body, 0)
         qos = got.first >> 1 & 3
         if qos:
-            if self.acknowledges:
+            if self.acknowledges and qos == 1:
                 self.send(packet(0x40, got.body[at : at + 2]))
             at += 2
         properties: dict[int, Any] = {}
@@ -388,6 +388,10 @@ class Wire:
         self.close()
 
     def message(self, within: float = PATIENCE) -> Message:
+        return self.publication(within)[1]
+
+    def publication(self, within: float = PATIENCE) -> tuple[Packet, Message]:
+        """The next message with the packet that it came in; one of QoS 2 is the caller's to acknowledge."""
         if not self._inbox:
             self.take(PUBLISH, within)
         return self._inbox.popleft()
@@ -395,7 +399,7 @@ class Wire:
     def messages(self) -> list[Message]:
         """What the node has sent up to now: a PINGRESP comes after it, in order."""
         self.ping()
-        found = list(self._inbox)
+        found = [message for _, message in self._inbox]
         self._inbox.clear()
         return found
 

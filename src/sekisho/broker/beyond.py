@@ -48,6 +48,16 @@ WILL_DELAY = Feature(
     "it was done; a strict node refuses the CONNECT, with CONNACK 0x83",
 )
 
+QOS_2 = Feature(
+    "iot:Publish", f"{_REFUSES}a PUBLISH with QoS 2", f"{_CLOSES}, in MQTT 5 with DISCONNECT 0x9B"
+)
+QOS_2_SUBSCRIBE = QOS_2._replace(action="iot:Subscribe", reason=f"{_REFUSES}a SUBSCRIBE with QoS 2")
+QOS_2_WILL = Feature(
+    "iot:Connect",
+    f"{_REFUSES}a will with QoS 2",
+    f"{_CLOSES}, in MQTT 5 with CONNACK 0x9B",
+)
+
 
 class Beyond:
     """Records what was done for one connection: of each feature at most one record a second."""

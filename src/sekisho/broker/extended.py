@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from sekisho.broker.beyond import WILL_DELAY
+from sekisho.broker.beyond import QOS_2_WILL, WILL_DELAY
 from sekisho.broker.client import HANDLERS, Client, Handler
+from sekisho.broker.exactly_once import ExactlyOncePublisher
 from sekisho.broker.extended_delivery import ExtendedDelivery, ExtendedLimitedDelivery
 from sekisho.broker.extended_subscriber import ExtendedSubscriber
 from sekisho.broker.limited import LimitedClient
 from sekisho.broker.limits import Bucket
 from sekisho.broker.wills import delay_of
-from sekisho.mqtt.packets import Connect
+from sekisho.mqtt.packets import Connect, Pubcomp, Pubrec, Pubrel
 
 if TYPE_CHECKING:
     from sekisho.broker.hub import Hub
@@ -32,9 +33,9 @@ def client_of(hub: Hub) -> Callable[[Hub, Peer], Client]:
 class ExtendedClient(Client):
     def __init__(self, hub: Hub, peer: Peer) -> None:
         super().__init__(hub, peer)
-        self.delivery = delivery = ExtendedDelivery(self)
-        self.subscriber = ExtendedSubscriber(self, delivery)
-        self._beyond = delivery.beyond
+        self.delivery = self.extended = ExtendedDelivery(self)
+        self.subscriber = ExtendedSubscriber(self, self.extended)
+        self.publisher = self.exactly_once = ExactlyOncePublisher(self, self.extended)
         self._handlers = HANDLERS_EXTENDED
 
 
@@ -43,20 +44,44 @@ class ExtendedLimitedClient(LimitedClient):
         super().__init__(hub, peer)
         rate = hub.limits.publishes_out_per_second
         if rate:
-            delivery: ExtendedDelivery = ExtendedLimitedDelivery(self, Bucket(rate, hub.clock.tick()))
+            self.extended: ExtendedDelivery = ExtendedLimitedDelivery(self, Bucket(rate, hub.clock.tick()))
         else:
-            delivery = ExtendedDelivery(self)
-        self.delivery = delivery
-        self.subscriber = ExtendedSubscriber(self, delivery)
-        self._beyond = delivery.beyond
+            self.extended = ExtendedDelivery(self)
+        self.delivery = self.extended
+        self.subscriber = ExtendedSubscriber(self, self.extended)
+        self.publisher = self.exactly_once = ExactlyOncePublisher(self, self.extended)
         self._handlers = {**self._handlers, **EXTENSIONS}
 
 
-async def _connect(client: ExtendedClient | ExtendedLimitedClient, packet: Connect) -> None:
+Extended = ExtendedClient | ExtendedLimitedClient
+
+
+async def _on_connect(client: Extended, packet: Connect) -> None:
     await client._connect(packet)
-    if client.joined and delay_of(packet.will):
-        client._beyond.note(WILL_DELAY, client.client_id)
+    will = packet.will
+    if client.joined and will is not None:
+        if will.qos == 2:
+            client.extended.beyond.note(QOS_2_WILL, will.topic)
+        if delay_of(will):
+            client.extended.beyond.note(WILL_DELAY, will.topic)
 
 
-EXTENSIONS: Mapping[type, Handler] = {Connect: _connect}
+def _on_pubrec(client: Extended, packet: Pubrec) -> None:
+    client.extended.flights.received(packet)
+
+
+def _on_pubrel(client: Extended, packet: Pubrel) -> None:
+    client.exactly_once.release(packet)
+
+
+def _on_pubcomp(client: Extended, packet: Pubcomp) -> None:
+    client.extended.flights.completed(packet)
+
+
+EXTENSIONS: Mapping[type, Handler] = {
+    Connect: _on_connect,
+    Pubrec: _on_pubrec,
+    Pubrel: _on_pubrel,
+    Pubcomp: _on_pubcomp,
+}
 HANDLERS_EXTENDED: Mapping[type, Handler] = {**HANDLERS, **EXTENSIONS}

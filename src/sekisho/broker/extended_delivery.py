@@ -6,14 +6,18 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
+from sekisho.broker.aliases import Aliases
 from sekisho.broker.beyond import HASH, Beyond
 from sekisho.broker.delivery import Delivery
+from sekisho.broker.flights import Flight, Flights
 from sekisho.broker.items import Chosen, Handed, Item, Reception
 from sekisho.broker.limited import LimitedDelivery
 from sekisho.broker.mailbox import Receiver, Stored
 from sekisho.broker.replay import Replay
+from sekisho.mqtt.exactly_once import Received
 from sekisho.mqtt.message import Message
 from sekisho.mqtt.packets import Properties, Subscription
+from sekisho.mqtt.reasons import Reason
 from sekisho.mqtt.topics import matches, parse_share
 
 if TYPE_CHECKING:
@@ -27,6 +31,16 @@ class ExtendedDelivery(Delivery):
         super().__init__(client)
         self.beyond = Beyond(client)
         self.replay = Replay(client, self)
+        self.received = Received()
+        self.flights = Flights(client, self)
+
+    def opened(self) -> None:
+        super().opened()
+        session = self._client.durable
+        if session is not None and session.unfinished is not None:
+            left, session.unfinished = session.unfinished, None
+            self.received.resume(left.received)
+            self.flights.resume(left.flights)
 
     def offer(self, message: Message) -> Awaitable[None] | None:
         if message is self._last:
@@ -48,6 +62,10 @@ class ExtendedDelivery(Delivery):
         if stored.message.retain:
             self.replay.passed(stored.message.topic)
         return super().offer_stored(stored, owner)
+
+    async def offer_when_room(self, stored: Stored, owner: Receiver) -> None:
+        if stored.id not in self.flights.rows:
+            await super().offer_when_room(stored, owner)
 
     async def room(self) -> None:
         """Wait until a message would leave at once."""
@@ -85,9 +103,37 @@ class ExtendedDelivery(Delivery):
 
     def _send_chosen(self, chosen: Chosen, properties: Properties, token: Item) -> int:
         properties = _with(properties, chosen.identifiers)
+        if chosen.qos == 2:
+            return self.flights.start(chosen, properties, token)
         return self._publish(chosen.message, chosen.retain, properties, token)
 
+    def settle(self, packet_id: int) -> None:
+        if isinstance(self._client.connection.inflight.get(packet_id), Flight):
+            words = "PUBACK for a message that was sent with QoS 2"
+            self._client.end(Reason.PROTOCOL_ERROR, words, "CLIENT_ERROR")
+        else:
+            super().settle(packet_id)
+
+    def _give_up(self, packet_id: int) -> None:
+        """Not QoS 2: its packet identifier would mean another message to the client."""
+        if not isinstance(self._client.connection.inflight.get(packet_id), Flight):
+            super()._give_up(packet_id)
+
+    @property
+    def aliases(self) -> Aliases | None:
+        return self._aliases
+
+    def remaining_of(self, message: Message, identifiers: tuple[int, ...]) -> Properties:
+        """The properties to send, also of what has expired."""
+        properties = self._remaining(message)
+        if properties is None:
+            properties = {**message.properties, "message_expiry_interval": 0}
+        return _with(properties, identifiers)
+
     def _send_again(self, packet_id: int, token: object) -> None:
+        if isinstance(token, Flight):
+            self.flights.again(token)
+            return
         chosen = self._choose(token)
         if chosen is None:  # sent before its subscription ended, or without one
             super()._send_again(packet_id, token)

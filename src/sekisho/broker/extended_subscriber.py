@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sekisho.broker.beyond import IDENTIFIER
+from sekisho.broker.beyond import IDENTIFIER, QOS_2_SUBSCRIBE
 from sekisho.broker.subscriber import Subscriber
 from sekisho.mqtt.message import Message
 from sekisho.mqtt.packets import Subscribe, Subscription
@@ -27,6 +27,9 @@ class ExtendedSubscriber(Subscriber):
 
     async def subscribe(self, packet: Subscribe) -> None:
         """An identifier is that of all its filters; without one they lose theirs (section 3.8.2.1.2)."""
+        for subscription in packet.subscriptions:
+            if subscription.qos == 2:
+                self._delivery.beyond.note(QOS_2_SUBSCRIBE, subscription.filter)
         (identifier,) = packet.properties.get("subscription_identifier", (0,))
         if identifier:
             self._delivery.beyond.note(IDENTIFIER, packet.subscriptions[0].filter)

@@ -86,6 +86,8 @@ class Mailbox:
     @contextmanager
     def whole(self) -> Iterator[None]:
         """What is put and added within goes into one commit, however much it is."""
+        if self._batch is not None and len(self._batch.statements) >= COMMIT:
+            self._batch = None
         self._whole = True
         try:
             yield
@@ -107,6 +109,11 @@ class Mailbox:
             task.add_done_callback(self._committing.discard)
             self._last = None
         return batch
+
+    def body(self, message: Message) -> tuple[Stored, Statement]:
+        """A message that is to be a row, and what makes it one; without an entry for anybody."""
+        stored = self._new(message)
+        return stored, _body(stored)
 
     def put(self, message: Message, receiver: Receiver) -> asyncio.Future[None]:
         """Have a message wait for a receiver. Await the answer before the publisher is told: then it is a row
@@ -172,7 +179,7 @@ class Mailbox:
                 receiver.account, receiver.region, receiver.key, after=after, until=until, limit=limit
             )
         )
-        return [_stored(receiver, row) for row in rows]
+        return [stored_of(receiver, row) for row in rows]
 
     async def count(self, receiver: Receiver) -> int:
         """How many messages wait for a receiver."""
@@ -221,21 +228,29 @@ def _body(stored: Stored) -> Statement:
         message.payload,
         dump_properties(message.properties),
         orjson.dumps(
-            [message.client_id, message.principal, message.source_ip, message.trace, message.retain]
+            [
+                message.client_id,
+                message.principal,
+                message.source_ip,
+                message.trace,
+                message.retain,
+                message.qos,
+            ]
         ).decode(),
         message.received_at,
         stored.expires,
     )
 
 
-def _stored(receiver: Receiver, row: Mapping[str, Any]) -> Stored:
-    client_id, principal, source_ip, trace, retain = orjson.loads(row["origin"])
+def stored_of(receiver: Receiver, row: Mapping[str, Any]) -> Stored:
+    """The message of a row; one that an earlier version wrote does not tell its QoS, which was 1."""
+    client_id, principal, source_ip, trace, retain, *qos = orjson.loads(row["origin"])
     message = Message(
         receiver.account,
         receiver.region,
         row["topic"],
         row["payload"],
-        1,
+        qos[0] if qos else 1,
         retain,
         load_properties(row["properties"]),
         client_id,

@@ -93,7 +93,8 @@ class Publisher:
     def _refuse(self, packet: Publish) -> None:
         topic = packet.topic
         closes = self._client.connection.version == 4 or not packet.qos
-        effect = "the connection was closed" if closes else "PUBACK 0x87 (not authorized)"
+        answer = "PUBREC" if packet.qos == 2 else "PUBACK"
+        effect = "the connection was closed" if closes else f"{answer} 0x87 (not authorized)"
         code: int = Reason.NOT_AUTHORIZED
         disconnect_reason = "CLIENT_ERROR"
         if not self.allows(topic):
@@ -110,5 +111,8 @@ class Publisher:
         if closes:
             self._client.end(code, words, disconnect_reason)
         else:
-            self._client.connection.acknowledge(packet.packet_id, code, words)
-            self._client.flush()
+            self._answer(packet, code, words)
+
+    def _answer(self, packet: Publish, code: int, words: str) -> None:
+        self._client.connection.acknowledge(packet.packet_id, code, words)
+        self._client.flush()

@@ -9,6 +9,7 @@ from sekisho.broker.mailbox import NEVER, dump_properties, load_properties
 from sekisho.mqtt.message import Message
 from sekisho.mqtt.topics import literal_prefix, matches
 from sekisho.store import retained as rows
+from sekisho.store.statement import Statement
 from sekisho.store.store import Store
 
 PAGE = 500
@@ -21,23 +22,21 @@ class Retained:
         self._clock = clock
 
     async def keep(self, message: Message) -> None:
+        await self._store.commit([self.statement(message)])
+
+    def statement(self, message: Message) -> Statement:
         """Keep a message for its topic; an empty one deletes what was kept [MQTT-3.3.1-6]."""
         place = (message.account, message.region, message.topic)
         if not message.payload:
-            await self._store.commit([rows.delete_retained(*place)])
-            return
+            return rows.delete_retained(*place)
         lifetime = message.properties.get("message_expiry_interval")
-        await self._store.commit(
-            [
-                rows.put_retained(
-                    *place,
-                    payload=message.payload,
-                    qos=message.qos,
-                    properties=dump_properties(message.properties),
-                    updated=message.received_at,
-                    expires=NEVER if lifetime is None else message.received_at + lifetime,
-                )
-            ]
+        return rows.put_retained(
+            *place,
+            payload=message.payload,
+            qos=message.qos,
+            properties=dump_properties(message.properties),
+            updated=message.received_at,
+            expires=NEVER if lifetime is None else message.received_at + lifetime,
         )
 
     async def get(self, account: str, region: str, topic: str) -> Message | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from sekisho.broker.flights import unfinished
 from sekisho.broker.session import Session
 from sekisho.mqtt.packets import Connect
 from sekisho.store import sessions as rows
@@ -76,6 +77,8 @@ class Sessions:
         session.attach(client)
         self._all[key] = session
         await self._store.commit([session.row(), *self._hub.wills.connected(session, client, packet.will)])
+        if existing is not None and self._hub.profile.maximum_qos == 2:
+            session.unfinished = await unfinished(self._hub, session)
         return existing is not None, session
 
     def expiry(self, packet: Connect) -> float:

@@ -37,8 +37,8 @@ class Group:
         self.key = key
         self.members: dict[Member, int] = {}
         """Each member with the QoS it was granted."""
-        self._handed: dict[int, Delivery] = {}
-        """Rows that a member has been sent and has not acknowledged."""
+        self._handed: dict[int, Delivery | None] = {}
+        """Rows that a member has been sent and has not acknowledged; None: they are being made its own."""
         self._behind = False
         self._passed = False
         """Whether a row was left in the database since it was last read."""
@@ -91,6 +91,15 @@ class Group:
         self.hub.mailbox.acknowledged(self, stored.id)
         if self._behind:
             self.drain()
+
+    def promise(self, stored: Stored) -> None:
+        """A row is being made its member's own: it is not another's even if the member goes."""
+        self._handed[stored.id] = None
+
+    def take_back(self, stored: Stored) -> None:
+        """That failed."""
+        self._handed.pop(stored.id, None)
+        self.drain()
 
     def drain(self) -> None:
         """A member is here, or has room again: give out what waits."""

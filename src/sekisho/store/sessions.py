@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sekisho.store.exchanges import delete_exchanges
 from sekisho.store.statement import Query, Statement
 
 PUT_SESSION = """
@@ -63,7 +64,12 @@ DELETE_BODY = """
 DELETE FROM message
  WHERE id = :id AND NOT EXISTS (SELECT 1 FROM mailbox b WHERE b.message = :id)"""
 
-EXPIRED = "SELECT id FROM message WHERE expires > 0 AND expires <= :now ORDER BY id LIMIT :limit"
+# What has been sent with QoS 2 does not expire any more [MQTT-4.3.3-7].
+EXPIRED = """
+SELECT m.id FROM message m
+ WHERE m.expires > 0 AND m.expires <= :now
+   AND NOT EXISTS (SELECT 1 FROM flight f WHERE f.message = m.id)
+ ORDER BY m.id LIMIT :limit"""
 
 DELETE_ENTRIES = "DELETE FROM mailbox WHERE message = :id"
 
@@ -92,10 +98,11 @@ def end_session(account: str, region: str, client_id: str, *, ends: float, expir
 
 
 def delete_session(account: str, region: str, client_id: str) -> list[Statement]:
-    """The session with all that waits for it."""
+    """The session with all that waits for it, and all that is not complete."""
     return [
         Statement(DELETE_SESSION, _key(account, region, client_id)),
         empty_mailbox(account, region, client_id),
+        *delete_exchanges(account, region, client_id),
     ]
 
 
