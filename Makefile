@@ -2,6 +2,7 @@
 # `make test` and `make bench` install Debian packages that are missing.
 PYTHON ?= python3
 BIN := .venv/bin
+JAVASCRIPT := tests/interop/javascript
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo run test check bench docs clean
@@ -12,7 +13,7 @@ demo: .venv/.demo
 run: .venv/.run
 	$(BIN)/sekisho up
 
-test: .venv/.test .venv-awscli/.done
+test: .venv/.test .venv-awscli/.done $(JAVASCRIPT)/node_modules/.done
 	sh scripts/debian-packages.sh postgresql mosquitto mosquitto-clients openssl
 	$(BIN)/python -m pytest
 
@@ -32,7 +33,7 @@ docs: .venv/.run
 	mv docs/settings.new docs/settings.md
 
 clean:
-	rm -rf .venv .venv-awscli .sekisho bench/bin
+	rm -rf .venv .venv-awscli .sekisho bench/bin $(JAVASCRIPT)/node_modules
 
 # --- virtual environments; each stamp says which extras are in -------------------------------------------------
 
@@ -63,4 +64,8 @@ clean:
 .venv-awscli/.done:
 	$(PYTHON) -m venv .venv-awscli
 	.venv-awscli/bin/python -m pip install --quiet --disable-pip-version-check awscli
+	@touch $@
+
+$(JAVASCRIPT)/node_modules/.done: $(JAVASCRIPT)/package.json
+	sh scripts/javascript-packages.sh
 	@touch $@

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shlex
 import shutil
 import socket
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
+from botocore.auth import SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
 from papers import ACCESS_LIST, NAME, Papers, policy
 
 START_PATIENCE = 30.0
@@ -32,6 +35,10 @@ class Broker:
     port: int
     client: Path
     client_key: Path
+    process: int
+    """Its process's id."""
+    https_port: int = 0
+    """Where a Sekisho node has WebSockets."""
 
 
 @contextmanager
@@ -62,16 +69,18 @@ log_dest stderr
 log_type error
 """
     )
-    with _running([program, "-c", str(settings)], folder / "mosquitto.log", lambda: _accepts(port)):
-        yield Broker("mosquitto", port, papers.client, papers.client_key)
+    with _running(
+        [program, "-c", str(settings)], folder / "mosquitto.log", lambda: _accepts(port)
+    ) as process:
+        yield Broker("mosquitto", port, papers.client, papers.client_key, process)
 
 
 @contextmanager
 def floor(folder: Path, papers: Papers, program: Path) -> Iterator[Broker]:
     port = _free_port()
     command = [str(program), str(port), str(papers.server), str(papers.server_key)]
-    with _running(command, folder / "floor.log", lambda: _accepts(port)):
-        yield Broker("floor", port, papers.client, papers.client_key)
+    with _running(command, folder / "floor.log", lambda: _accepts(port)) as process:
+        yield Broker("floor", port, papers.client, papers.client_key, process)
 
 
 @contextmanager
@@ -84,13 +93,44 @@ def sekisho(folder: Path, papers: Papers, settings: Sequence[str]) -> Iterator[B
     for setting in ("mqtt.enforce_limits=false", *settings):
         command += ["--set", setting]
     endpoints = data / "endpoints.json"
-    with _running(command, folder / "sekisho.log", endpoints.exists):
+    with _running(command, folder / "sekisho.log", endpoints.exists) as process:
         exports = subprocess.run([program, "env", "--data", str(data)], capture_output=True, text=True)
         if exports.returncode:
             raise BenchError(f"sekisho env: {exports.stderr.strip()}")
         at = json.loads(endpoints.read_text())
         client = _register(exports.stdout, papers, at["account"], at["region"], folder / "node-client.pem")
-        yield Broker("Sekisho", int(at["mqtt"].rpartition(":")[2]), client, papers.client_key)
+        ports = [int(at[name].rpartition(":")[2]) for name in ("mqtt", "https")]
+        yield Broker("Sekisho", ports[0], client, papers.client_key, process, ports[1])
+
+
+def signed_path(node: Broker) -> str:
+    """The path and query of ``wss://localhost:PORT/mqtt``, presigned by botocore with the credentials of the
+    environment that :func:`sekisho` has set."""
+    session = boto3.Session()
+    request = AWSRequest("GET", f"https://localhost:{node.https_port}/mqtt")
+    SigV4QueryAuth(session.get_credentials(), "iotdevicegateway", session.region_name).add_auth(request)
+    _, found, rest = request.url.partition("/mqtt?")
+    return found + rest
+
+
+def resident_kib(process: int) -> int:
+    """What a process and its children have in memory."""
+    root = Path(f"/proc/{process}")
+    total = 0
+    for line in (root / "status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            total += int(line.split()[1])
+    for task in (root / "task").iterdir():
+        total += sum(resident_kib(int(child)) for child in (task / "children").read_text().split())
+    return total
+
+
+def raise_file_limit(wanted: int) -> None:
+    """For this process and those it starts; BenchError if the system allows less."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise BenchError(f"{wanted:,} open files are needed for a broker; the limit is {hard:,} (ulimit -Hn)")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _register(exports: str, papers: Papers, account: str, region: str, to: Path) -> Path:
@@ -122,7 +162,7 @@ def find_program(name: str, package: str) -> str:
 
 
 @contextmanager
-def _running(command: Sequence[str], log: Path, is_ready: Callable[[], bool]) -> Iterator[None]:
+def _running(command: Sequence[str], log: Path, is_ready: Callable[[], bool]) -> Iterator[int]:
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:
@@ -131,7 +171,7 @@ def _running(command: Sequence[str], log: Path, is_ready: Callable[[], bool]) ->
             if process.poll() is not None or time.monotonic() > until:
                 raise BenchError(f"{command[0]} did not start:\n{log.read_text(errors='replace')[-2000:]}")
             time.sleep(0.05)
-        yield
+        yield process.pid
         if process.poll() is not None:
             raise BenchError(f"{command[0]} ended on its own:\n{log.read_text(errors='replace')[-2000:]}")
     finally:

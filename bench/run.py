@@ -1,11 +1,14 @@
 """A Sekisho node beside mosquitto and a floor: same machine, same run, alternating rounds, medians.
 
 ``python bench/run.py [--quick] [--rounds N] [--seconds S] [--shape NAME] [--set key=value] [--write]``
+
+``--shape idle [--connections N] [--hold S]`` is how many idle connections a broker holds, and what one takes.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import subprocess
 import sys
@@ -14,17 +17,35 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from brokers import BenchError, Broker, find_program, floor, mosquitto, sekisho
+from brokers import BenchError, Broker, find_program, floor, mosquitto, raise_file_limit, sekisho
 from papers import make_papers
-from report import machine, rate_table, tls_lines, trip_table, write_between_marks
-from shapes import SHAPES, Measurement, measure
+from report import (
+    beside_table,
+    machine,
+    own_table,
+    rate_table,
+    tls_lines,
+    trip_table,
+    write_between_marks,
+)
+from rounds import Bench
+from shapes import NAMES
 
 HERE = Path(__file__).resolve().parent
 DOCUMENT = HERE.parent / "docs" / "benchmarks.md"
 
-ROUNDS, SECONDS = 5, 0.8
+ROUNDS, SECONDS = 5, 0.7
 """Many short rounds: the machine's other work then falls on all three alike."""
-QUICK_ROUNDS, QUICK_SECONDS = 1, 0.6
+QUICK_ROUNDS, QUICK_SECONDS = 1, 0.4
+
+CONNECTIONS, QUICK_CONNECTIONS = 2000, 500
+"""Idle ones."""
+
+MOST_HOLD = 1200
+"""Seconds: the keep alive of the idle clients, who say nothing until the end."""
+
+MOST_FILES = 1300
+"""What the widest shape needs in a broker, and some."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -44,7 +65,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one short round; for a first impression")
     parser.add_argument("--rounds", type=int, help=f"rounds of all shapes (default {ROUNDS})")
     parser.add_argument("--seconds", type=float, help=f"length of a measurement (default {SECONDS})")
-    parser.add_argument("--shape", action="append", choices=SHAPES, help="only this one; may be repeated")
+    parser.add_argument("--shape", action="append", choices=NAMES, help="only this one; may be repeated")
+    parser.add_argument("--connections", type=int, help=f"idle ones (default {CONNECTIONS})")
+    parser.add_argument("--hold", type=float, default=0, help="seconds that they are held (default 0)")
     parser.add_argument("--set", action="append", default=[], help="key=value, a setting of the node")
     parser.add_argument("--write", action="store_true", help="put the result into docs/benchmarks.md")
     options = parser.parse_args(arguments)
@@ -52,41 +75,49 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         options.rounds = QUICK_ROUNDS if options.quick else ROUNDS
     if options.seconds is None:
         options.seconds = QUICK_SECONDS if options.quick else SECONDS
+    if options.connections is None:
+        options.connections = QUICK_CONNECTIONS if options.quick else CONNECTIONS
     if options.rounds < 1 or options.seconds <= 0:
         parser.error("there is at least one round, of more than 0 seconds")
+    if options.connections < 1 or not 0 <= options.hold <= MOST_HOLD:
+        parser.error(f"there is at least one idle connection, held for at most {MOST_HOLD} seconds")
     return options
 
 
 def _run(options: argparse.Namespace, command: str) -> None:
-    load, floor_program = _compile("load"), _compile("floor")
-    facts = machine()
-    print(*facts, sep="\n", flush=True)
-    names = [name for name in SHAPES if options.shape is None or name in options.shape]
-    runs: dict[str, dict[str, list[Measurement]]] = {name: {} for name in names}
+    load, floor_program = _compile("load", "client", "flow", "idle"), _compile("floor")
+    names = [name for name in NAMES if options.shape is None or name in options.shape]
+    raise_file_limit(max(MOST_FILES, options.connections + 200 if "idle" in names else 0))
     with tempfile.TemporaryDirectory(prefix="sekisho-bench-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
+        facts = machine(folder)
+        print(*facts, sep="\n", flush=True)
         papers = make_papers(folder)
         brokers: list[Broker] = [
             stack.enter_context(mosquitto(folder, papers)),
             stack.enter_context(sekisho(folder, papers, options.set)),
             stack.enter_context(floor(folder, papers, floor_program)),
         ]
-        for number in range(options.rounds):
-            for name in names:
-                line = [f"round {number + 1}/{options.rounds}, {SHAPES[name].title}:"]
-                # Nobody is always the first, when the machine is cool, or always the last.
-                turn = number % len(brokers)
-                for broker in brokers[turn:] + brokers[:turn]:
-                    found = measure(load, SHAPES[name], broker, options.seconds)
-                    runs[name].setdefault(broker.name, []).append(found)
-                    line.append(f"{broker.name} {found.per_second:,.0f}/s")
-                print(*line, flush=True)
+        bench = Bench(load, names, brokers, options.seconds)
+        if "idle" in names:
+            bench.idle(options.connections, options.hold)
+        if names != ["idle"]:
+            for number in range(options.rounds):
+                bench.round(number, options.rounds)
+    found = bench.found
     facts += [
-        *tls_lines(runs),
+        *tls_lines(found.tls()),
         f"Command: `{command}`; rounds: {options.rounds}; each measurement: {options.seconds:g} s. "
-        "Figures and ratios are medians over the rounds; in brackets the lowest and highest ratio of a round",
+        "Figures and ratios are medians over the rounds; in brackets the lowest and highest of a round",
+        f"Load average of the last minute: {os.getloadavg()[0]:.2f}; the run itself makes about 2 of it",
     ]
-    tables = [[f"- {fact}" for fact in facts], rate_table(runs), trip_table(runs)]
+    tables = [
+        [f"- {fact}" for fact in facts],
+        rate_table(found.shapes),
+        own_table(found),
+        beside_table(found),
+        trip_table(found.shapes),
+    ]
     lines = [line for table in tables if table for line in ["", *table]]
     print(*lines, sep="\n")
     if options.write:
@@ -94,25 +125,19 @@ def _run(options: argparse.Namespace, command: str) -> None:
         print(f"\nwritten to {DOCUMENT.relative_to(HERE.parent)}")
 
 
-def _compile(name: str) -> Path:
-    """``bench/bin/name`` from ``bench/name.c``, if it is older."""
-    source, program = HERE / f"{name}.c", HERE / "bin" / name
-    if program.exists() and program.stat().st_mtime > source.stat().st_mtime:
+def _compile(name: str, *parts: str) -> Path:
+    """``bench/bin/name`` from ``bench/name.c`` and its parts, if it is older than any file in C."""
+    sources, program = [HERE / f"{part}.c" for part in (name, *parts)], HERE / "bin" / name
+    newest = max(file.stat().st_mtime for file in HERE.glob("*.[ch]"))
+    if program.exists() and program.stat().st_mtime > newest:
         return program
     program.parent.mkdir(exist_ok=True)
-    command = [
-        find_program("cc", "gcc libc6-dev"),
-        "-O2",
-        "-Wall",
-        "-Wextra",
-        "-o",
-        str(program),
-        str(source),
-    ]
-    done = subprocess.run([*command, "-lssl", "-lcrypto"], capture_output=True, text=True)
+    command = [find_program("cc", "gcc libc6-dev"), "-O2", "-Wall", "-Wextra", "-o", str(program)]
+    command += [*map(str, sources), "-lssl", "-lcrypto", "-pthread"]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         hint = "; on Debian: apt-get install libssl-dev libc6-dev" if "No such file" in done.stderr else ""
-        raise BenchError(f"{source.name} does not compile{hint}\n{done.stderr.strip()}")
+        raise BenchError(f"{name} does not compile{hint}\n{done.stderr.strip()}")
     return program
 
 

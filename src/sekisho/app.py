@@ -188,6 +188,7 @@ class Node:
         self._run(hub.mailbox.run(), "mailbox")
         self._run(hub.sessions.run(), "sessions")
         self._run(hub.wills.run(), "wills")
+        self._run(hub.retained.run(), "retained")
         self._run(hub.journal.run(), "connections")
         self._run(hub.resend(), "resends")
         self._run(refusals.run(), "refusals")

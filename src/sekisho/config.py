@@ -61,6 +61,16 @@ SETTINGS: dict[str, Setting] = {
     ),
     "mqtt.limits.websocket_seconds": Setting(86400, "seconds that a connection over WebSocket may last"),
     "mqtt.limits.connections": Setting(15000, "connections of this node"),
+    "mqtt.limits.session_queue_messages": Setting(100000, "messages that wait for one session"),
+    "mqtt.limits.session_queue_bytes": Setting(134217728, "bytes of the messages that wait for one session"),
+    "mqtt.limits.shared_queue_messages": Setting(500000, "messages that wait for one shared subscription"),
+    "mqtt.limits.shared_queue_bytes": Setting(
+        536870912, "bytes of the messages that wait for one shared subscription"
+    ),
+    "mqtt.limits.shared_groups": Setting(100, "shared subscriptions, each a name with a filter"),
+    "mqtt.limits.shared_subscriptions": Setting(100, "members of one shared subscription"),
+    "mqtt.limits.sessions": Setting(100000, "persistent sessions"),
+    "mqtt.limits.retained_messages": Setting(500000, "topics with a retained message"),
     "connections.keep": Setting(1000000, "ended connections kept, for 31 days at most"),
     "explain.keep": Setting(10000, "refusals kept for explain"),
     "audit.keep": Setting(1000000, "audit lines kept"),

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+
+def end_with_the_node() -> None:
+    """In a worker: end when the node has, also by ``kill -9``.
+
+    Its queue would never tell: a worker holds both of its ends. The server process waits for its workers.
+    """
+
+    def wait() -> None:
+        node = multiprocessing.parent_process()
+        assert node is not None
+        node.join()
+        os._exit(0)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 class Workers:
@@ -25,7 +42,7 @@ class Workers:
         if self._pool is None:
             context = multiprocessing.get_context("forkserver")
             context.set_forkserver_preload(["sekisho.logic.certificates"])
-            self._pool = ProcessPoolExecutor(self._count, mp_context=context)
+            self._pool = ProcessPoolExecutor(self._count, mp_context=context, initializer=end_with_the_node)
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from api.making import Certificate, certificate
+from interop.devices import Factory
 from nodes import Node, running
 
 NUMBERS = itertools.count(1)
@@ -69,6 +70,12 @@ def iot(node: Node):
 @pytest.fixture(scope="session")
 def data(node: Node):
     return node.client("iot-data")
+
+
+@pytest.fixture(scope="session")
+def factory(node: Node, iot, tmp_path_factory: pytest.TempPathFactory) -> Factory:
+    """Makes devices."""
+    return Factory(node, iot, tmp_path_factory.mktemp("devices"))
 
 
 @pytest.fixture(scope="session")

@@ -20,36 +20,6 @@ from sekisho.services.live import COUNTERS
 SETTINGS = ("log.level=info", "mqtt.enforce_limits=false")
 
 
-def started(request, tmp_path_factory):
-    settings = list(SETTINGS)
-    if request.param == "postgresql":
-        server = request.getfixturevalue("postgres_server")
-        settings.append(f"database={server.url(server.create_database())}")
-    return running(tmp_path_factory.mktemp("broker-view") / "node", *settings)
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def node(request, tmp_path_factory):
-    with started(request, tmp_path_factory) as node:
-        yield node
-        assert node.stop() == 0, node.log
-
-
-@pytest.fixture(scope="module")
-def data(node):
-    return node.client("iot-data")
-
-
-@pytest.fixture(scope="module")
-def own(node):
-    return node.client("sekisho")
-
-
-@pytest.fixture(scope="module")
-def factory(node, tmp_path_factory):
-    return Factory(node, node.client("iot"), tmp_path_factory.mktemp("devices"))
-
-
 @pytest.fixture
 def device(factory):
     """A device of the test's own, with a thing of its own name."""
@@ -138,7 +108,7 @@ def test_who_was_refused_was_not_connected(own, factory):
     assert own.list_refusals(clientId=device.name)["refusals"]
 
 
-@pytest.mark.parametrize("operation", ["list_connections", "list_sessions"])
+@pytest.mark.parametrize("operation", ["list_connections", "list_sessions", "list_shared_subscriptions"])
 def test_a_page_token_that_is_none(own, operation):
     with pytest.raises(ClientError) as caught:
         getattr(own, operation)(nextToken="§")
@@ -206,6 +176,7 @@ def test_a_session_with_its_queue(own, data, device):
             "sessionExpiry": 100,
             "subscriptionCount": 2,
             "queueLength": 0,
+            "queueLimit": 100_000,
             "firstMessages": [],
         }
         wire.disconnect()
@@ -217,9 +188,10 @@ def test_a_session_with_its_queue(own, data, device):
     assert (shown["queueLength"], shown["sessionExpiry"]) == (7, 100)
     ends_in = shown["endsAt"] - shown["firstMessages"][0]["publishedAt"]
     assert timedelta(seconds=60) < ends_in <= timedelta(seconds=101)
-    assert [(one["topic"], one["payloadSize"]) for one in shown["firstMessages"]] == [
-        (f"{topic}/{number}", number) for number in range(5)
+    assert [(one["topic"], one["payloadSize"], one["payload"]) for one in shown["firstMessages"]] == [
+        (f"{topic}/{number}", number, b"x" * number) for number in range(5)
     ]
+    assert {one["qos"] for one in shown["firstMessages"]} == {1}
     ids = [int(one["messageId"]) for one in shown["firstMessages"]]
     assert ids == sorted(set(ids))
     with device.online(version=5, clean=False, properties=b"\x11\x00\x00\x00\x64") as wire:
@@ -228,6 +200,46 @@ def test_a_session_with_its_queue(own, data, device):
         until(lambda: session(own, device.name)["queueLength"] == 0)
     data.delete_connection(clientId=device.name, cleanSession=True)
     assert session(own, device.name) is None
+
+
+def test_a_queued_message_with_all_that_is_shown_of_it(own, data, device):
+    topic = f"shown/{device.name}"
+    with device.online(clean=False) as wire:
+        wire.subscribe(f"{topic}/#")
+        wire.disconnect()
+    data.publish(topic=f"{topic}/large", payload=bytes(range(256)) * 5, qos=1, messageExpiry=1000)
+    with device.online(f"{device.name}-writer") as wire:
+        wire.publish(f"{topic}/empty", b"")
+    large, empty = session(own, device.name)["firstMessages"]
+    assert large == {
+        "messageId": large["messageId"],
+        "topic": f"{topic}/large",
+        "qos": 1,
+        "payloadSize": 1280,
+        "payload": bytes(range(256)) * 4,  # the beginning
+        "publishedAt": large["publishedAt"],
+        "expiresAt": large["publishedAt"] + timedelta(seconds=1000),
+    }
+    assert empty == {
+        "messageId": empty["messageId"],
+        "topic": f"{topic}/empty",
+        "qos": 1,
+        "payloadSize": 0,
+        "payload": b"",
+        "publisher": f"{device.name}-writer",
+        "publishedAt": empty["publishedAt"],
+    }
+    data.delete_connection(clientId=device.name, cleanSession=True)
+
+
+def test_one_session_is_found_by_its_client_id(own, device):
+    names = [f"{device.name}-a", f"{device.name}-b"]
+    for name in names:
+        with device.online(name, clean=False) as wire:
+            wire.disconnect()
+    [shown] = own.list_sessions(clientId=names[0])["sessions"]
+    assert shown["clientId"] == names[0]
+    assert own.list_sessions(clientId=device.name)["sessions"] == []
 
 
 def test_sessions_are_listed_by_client_id_in_pages(own, factory):
@@ -240,6 +252,41 @@ def test_sessions_are_listed_by_client_id_in_pages(own, factory):
         pages = own.get_paginator("list_sessions").paginate(PaginationConfig={"PageSize": size})
         found = [one["clientId"] for page in pages for one in page["sessions"]]
         assert [name for name in found if name in names] == names
+
+
+# --- shared subscriptions ----------------------------------------------------------------------------------
+
+
+def shared(own, device, **page):
+    pages = own.get_paginator("list_shared_subscriptions").paginate(PaginationConfig=page)
+    found = [one for page in pages for one in page["sharedSubscriptions"]]
+    return {one.pop("topicFilter"): one for one in found if device.name in one["topicFilter"]}
+
+
+def test_shared_subscriptions_with_what_waits_for_them(own, data, device):
+    kept, passing = f"$share/kept/{device.name}/+", f"$share/passing/{device.name}/+"
+    with device.online(clean=False) as member, device.online(f"{device.name}-2") as other:
+        member.subscribe(kept)
+        other.subscribe(kept, passing)
+        empty = {"queueLength": 0, "queueLimit": 500_000, "firstMessages": []}
+        with_both = {
+            kept: {"memberCount": 2, "connectedCount": 2, "queues": True, **empty},
+            passing: {"memberCount": 1, "connectedCount": 1, "queues": False, **empty},
+        }
+        for size in (1, 2, 250):
+            assert shared(own, device, PageSize=size) == with_both
+        other.disconnect()
+        until(lambda: kept in shared(own, device) and passing not in shared(own, device))
+        member.disconnect()
+    until(lambda: shared(own, device)[kept]["connectedCount"] == 0)
+    for number in range(7):
+        data.publish(topic=f"{device.name}/{number}", payload=b"x", qos=1)
+    found = shared(own, device)[kept]
+    assert (found["memberCount"], found["queueLength"]) == (1, 7)
+    assert [one["topic"] for one in found["firstMessages"]] == [f"{device.name}/{n}" for n in range(5)]
+    data.delete_connection(clientId=device.name, cleanSession=True)
+    shown = own.list_shared_subscriptions()["sharedSubscriptions"]
+    assert not [one for one in shown if device.name in one["topicFilter"]]
 
 
 # --- counters -----------------------------------------------------------------------------------------------
@@ -272,10 +319,16 @@ def test_what_the_broker_counts(own, data, device):
         "connections": 1,
         "sessions": 1,
         "subscriptions": 3,
+        "shared_subscriptions": 0,
+        "retained": 0,
+        "queued": 0,
+        "queued_bytes": 0,
         "accepted": 2,
         "published": 3,
         "delivered": 2,
         "dropped": 0,
+        "overflowed": 0,
+        "throttled": 0,
         "refused": 1,
     }
     # What a connection was sent stays counted when it has gone.

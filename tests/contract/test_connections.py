@@ -187,11 +187,23 @@ def test_a_queue_is_counted_and_its_head_shown(run):
         assert [(one["session"], one["waiting"]) for one in lengths] == [("b", 3)]
         lengths = await store.fetch(*queues.queue_lengths(A, R, "b", "c"))
         assert {one["session"]: one["waiting"] for one in lengths} == {"b": 3, "c": 2}
-        head = await store.fetch(*queues.queue_head(A, R, "b", 2))
+        head = await store.fetch(*queues.queue_head(A, R, "b", 2, 1))
+        shown = {"payload": b"\x00", "origin": "[]", "expires": 0.0}
         assert head == [
-            {"id": 1, "topic": "t/1", "size": 1, "at": 11.0},
-            {"id": 2, "topic": "t/2", "size": 2, "at": 12.0},
+            {"id": 1, "topic": "t/1", "size": 1, "at": 11.0, **shown},
+            {"id": 2, "topic": "t/2", "size": 2, "at": 12.0, **shown},
         ]
         assert await store.fetch(*queues.queue_lengths("0" * 12, R, "b", "c")) == []
+
+    run(body)
+
+
+def test_those_that_ended_lately_newest_first(run):
+    async def body(store: Store) -> None:
+        ends = {1: 4.0, 2: 9.0, 3: 0.0, 4: 7.0}
+        await store.commit([verbs.put_connection(row(n, disconnected=end)) for n, end in ends.items()])
+        found = await store.fetch(*verbs.ended_since(7.0, 9))
+        assert [one["disconnected"] for one in found] == [7.0, 9.0]
+        assert [one["disconnected"] for one in await store.fetch(*verbs.ended_since(0.0, 2))] == [7.0, 9.0]
 
     run(body)

@@ -6,7 +6,6 @@ from contract.test_sessions_tables import PAYLOAD, A, R, keep, put, run  # noqa:
 from sekisho.store import exchanges, retained, sessions, wills
 from sekisho.store.store import Store
 
-
 LAMP = (A, R, "lamp")
 
 
@@ -72,9 +71,9 @@ def test_what_is_in_flight_does_not_expire(run):  # noqa: F811
         await put(store, 1, "lamp", expires=10.0)
         await put(store, 2, "lamp", expires=10.0)
         await store.commit([fly(5, 1)])
-        assert await store.fetch(*sessions.expired_messages(11.0, 9)) == [{"id": 2}]
+        assert [row["id"] for row in await store.fetch(*sessions.expired_messages(11.0, 9))] == [2]
         await store.commit([exchanges.release_flight(*LAMP, 5)])
-        assert await store.fetch(*sessions.expired_messages(11.0, 9)) == [{"id": 1}, {"id": 2}]
+        assert [row["id"] for row in await store.fetch(*sessions.expired_messages(11.0, 9))] == [1, 2]
 
     run(body)
 

@@ -96,8 +96,6 @@ def test_a_mailbox_is_read_in_order_and_counted(run):
         assert await waiting(store, "lamp") == [2, 5, 9, big]
         assert await waiting(store, "lamp", after=2, until=9) == [5, 9]
         assert await waiting(store, "lamp", limit=2) == [2, 5]
-        assert await store.fetch(*sessions.count_mailbox(A, R, "lamp")) == [{"waiting": 4}]
-        assert await store.fetch(*sessions.count_mailbox(A, "us-east-1", "lamp")) == [{"waiting": 0}]
         [row] = await store.fetch(*sessions.read_mailbox(A, R, "lamp", after=0, until=2, limit=1))
         assert row == {
             "id": 2,
@@ -108,6 +106,33 @@ def test_a_mailbox_is_read_in_order_and_counted(run):
             "at": 5.0,
             "expires": 0.0,
         }
+
+    run(body)
+
+
+def test_each_queue_is_counted_with_its_sizes(run):
+    async def body(store: Store) -> None:
+        await put(store, 1, "lamp", "other")
+        await put(store, 2, "lamp")
+        odd = sessions.put_message(3, A, R, "é/関", b"", "{}", '["c"]', 5.0, 0.0)
+        elsewhere = sessions.put_entry(A, "us-east-1", "lamp", 3)
+        await store.commit([odd, sessions.put_entry(A, R, "$share/a/é", 3), elsewhere])
+        one = len(PAYLOAD) + len("t/1") + len('{"a":1}')
+        rows = await store.fetch(*sessions.queues(A, R))
+        found = {row["session"]: (row["messages"], int(row["bytes"])) for row in rows}
+        assert found == {"lamp": (2, 2 * one), "other": (1, one), "$share/a/é": (1, len("é/関") + len("{}"))}
+        assert await store.fetch(*sessions.queues(A, "us-west-2")) == []
+
+    run(body)
+
+
+def test_a_deleted_entry_says_whether_it_was_there(run):
+    async def body(store: Store) -> None:
+        await put(store, 1, "lamp")
+        has, delete = sessions.has_entry(A, R, "lamp", 1), sessions.delete_entry(A, R, "lamp", 1)
+        assert await store.fetch(*has) == [{"message": 1}]
+        assert await store.commit([delete, delete]) == [[{"message": 1}], []]
+        assert await store.fetch(*has) == []
 
     run(body)
 
@@ -142,12 +167,14 @@ def test_messages_that_expired_and_messages_that_nobody_waits_for(run):
         await put(store, 4, "gone")
         await put(store, 5)
         assert await store.fetch(*sessions.expired_messages(9.9, 9)) == []
-        assert await store.fetch(*sessions.expired_messages(10.0, 9)) == [{"id": 1}]
-        assert await store.fetch(*sessions.expired_messages(30.0, 1)) == [{"id": 1}]
+        size = len(PAYLOAD) + len("t/1") + len('{"a":1}')
+        assert await store.fetch(*sessions.expired_messages(10.0, 9)) == [{"id": 1, "size": size}]
+        assert await store.fetch(*sessions.expired_messages(30.0, 1)) == [{"id": 1, "size": size}]
         await store.commit([sessions.empty_mailbox(A, R, "gone")])
         assert await store.fetch(*sessions.orphaned_messages(0, 9)) == [{"id": 4}, {"id": 5}]
         assert await store.fetch(*sessions.orphaned_messages(4, 9)) == [{"id": 5}]
-        await store.commit([*sessions.delete_message(1), *sessions.delete_message(5)])
+        found = await store.commit([*sessions.delete_message(1), *sessions.delete_message(5)])
+        assert found == [[{"account": A, "region": R, "session": "lamp"}], [], [], []]
         assert (await bodies(store), await waiting(store, "lamp")) == ([2, 3, 4], [2, 3])
 
     run(body)
@@ -189,5 +216,33 @@ def test_retained_messages_page_by_topic_with_sizes_and_no_bodies(run):
         ]
         page = await store.fetch(*retained.page_retained(A, R, "b", 3))
         assert [(row["topic"], row["size"]) for row in page] == [("é", 256)]
+
+    run(body)
+
+
+def test_retained_messages_are_counted_by_what_changes(run):
+    async def body(store: Store) -> None:
+        has, delete = retained.has_retained(A, R, "a"), retained.delete_retained(A, R, "a")
+        found = await store.commit([delete, has, keep("a"), has, keep("a"), delete, delete])
+        row = [{"topic": "a"}]
+        assert found == [[], [], [], row, [], row, []]
+        await store.commit([keep("b"), keep("c")])
+        assert await store.fetch(*retained.count_retained(A, R)) == [{"count": 2}]
+        assert await store.fetch(*retained.count_retained(A, "us-east-1")) == [{"count": 0}]
+
+    run(body)
+
+
+def test_expired_retained_messages_are_deleted_unless_others_took_their_place(run):
+    async def body(store: Store) -> None:
+        for topic, expires in (("later", 9.0), ("now", 8.0), ("soon", 7.0), ("never", 0.0)):
+            await store.commit([keep(topic, expires=expires)])
+        page = await store.fetch(*retained.expired_retained(8.0, 9))
+        assert [row["topic"] for row in page] == ["soon", "now"]
+        assert len(await store.fetch(*retained.expired_retained(8.0, 1))) == 1
+        await store.commit([keep("now", expires=20.0)])
+        found = await store.commit([retained.delete_expired_retained(**row) for row in page])
+        assert found == [[{"topic": "soon"}], []]
+        assert await store.fetch(*retained.count_retained(A, R)) == [{"count": 3}]
 
     run(body)

@@ -36,9 +36,11 @@ def host_of(node: Any) -> str:
     return f"{host}:{port}"
 
 
-def presigned(node: Any, *, service: str = SERVICE, region: str = REGION, who: Any = None) -> str:
-    """The path and query of a URL that botocore has presigned."""
-    request = AWSRequest("GET", f"https://{host_of(node)}/mqtt")
+def presigned(
+    node: Any, *, service: str = SERVICE, region: str = REGION, who: Any = None, host: str = ""
+) -> str:
+    """The path and query of a URL that botocore has presigned; ``host`` if it is not the node's own."""
+    request = AWSRequest("GET", f"https://{host or host_of(node)}/mqtt")
     SigV4QueryAuth(who or credentials(node), service, region).add_auth(request)
     parts = urlsplit(request.url)
     return f"{parts.path}?{parts.query}"

@@ -215,6 +215,7 @@ def all_for(wire, writer, *filters, **more):
         if got.kind == PUBLISH:
             topic = wire._message(got).topic
             if topic == "~end":
+                wire.unsubscribe("~end")
                 return found
             found.append((topic, got.first & 1))
 
@@ -234,7 +235,7 @@ def test_retained_for_wildcards(home, name, version, writer, persistent):
             f"$share/group/{name}/#": [],
         }.items():
             assert all_for(wire, writer, filter) == [(f"{name}{topic}", 1) for topic in topics]
-            wire.unsubscribe(filter, "~end")
+            wire.unsubscribe(filter)
     (record,) = told(home, name, "retained")[:1]
     assert (record["action"], record["resource"]) == ("iot:Subscribe", f"{name}/+")
 

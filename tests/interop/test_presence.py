@@ -116,12 +116,48 @@ def test_the_version_number_is_that_of_the_connection(quitter, observer):
     assert len({event["sessionIdentifier"] for event in seen}) == 3
 
 
+def test_the_version_number_begins_anew_after_an_hour_away(tmp_path):
+    """Or after the time of a persistent session; and it goes on after a restart of the node."""
+    with running(tmp_path / "node") as node:
+        own = node.client("sekisho")
+        anything = Factory(node, node.client("iot"), tmp_path)(statements=[allow("*", "*")])
+
+        def number(client_id, **how):
+            presence = f"$aws/events/presence/connected/{client_id}"
+            with anything.online("observer") as observer:
+                observer.subscribe(presence)
+                with anything.online(client_id, 5, **how) as wire:
+                    found = json.loads(observer.message().payload)["versionNumber"]
+                    wire.disconnect()
+            until(lambda: not own.list_connections(clientId=client_id, live=True)["connections"])
+            return found
+
+        ten_minutes = {"clean": False, "properties": b"\x11\x00\x00\x02\x58"}
+        assert [number("plain"), number("plain"), number("kept", **ten_minutes)] == [0, 1, 0]
+        node.kill()
+        node.start()
+        own = node.client("sekisho")
+        assert [number("plain"), number("kept", **ten_minutes)] == [2, 1]
+        own.set_clock(advanceSeconds=601)
+        assert [number("plain"), number("kept")] == [3, 0]
+        own.set_clock(advanceSeconds=3601)
+        assert number("plain") == 0
+
+
 def test_an_exclusive_thing_is_named(device, observer):
-    own = device("own", exclusive=True, statements=[allow("*", "*")])
+    own = device("own", exclusive=True, statements=[allow("*", "*"), deny("Connect", "client/not-it")])
     events = Events(observer, "its-id")
-    with own.online("its-id"):
+    with own.online("its-id") as wire:
         assert events.next("connected")["thingName"] == own.name
+        wire.subscribe("a")
+        assert events.next("subscribed")["thingName"] == own.name
+        wire.unsubscribe("a")
+        assert events.next("unsubscribed")["thingName"] == own.name
     assert events.next("disconnected")["thingName"] == own.name
+    failures = Events(observer, "not-it")
+    with own.wire() as wire, pytest.raises(Closed):
+        wire.connect("not-it")
+    assert failures.next("connect_failed")["thingName"] == own.name
 
 
 def test_subscribed_and_unsubscribed(quitter, observer):

@@ -55,6 +55,20 @@ def test_with_qos_0_it_is_kept_too(home, name, version, writer):
         assert (seen.payload, seen.retain, seen.qos) == (b"kept", 1, 0)
 
 
+def test_who_has_missed_it_by_a_moment_gets_it(home, name, version, writer):
+    """Whoever subscribes when others have just received it, and it is not on the disk yet."""
+    with home.online(f"live-{name}"[:100], version) as live, home.online(name, version) as late:
+        live.subscribe(f"{name}/#")
+        for number in range(100):
+            topic = f"{name}/{number}"
+            writer.publish(topic, b"kept", qos=0, retain=True)
+            assert live.message().payload == b"kept"
+            late.subscribe(topic)
+            seen = Seen(late)
+            assert (seen.topic, seen.retain) == (topic, 1)
+            late.unsubscribe(topic)
+
+
 def test_only_a_filter_that_is_the_topic_gets_it(home, name, version, writer):
     """AWS IoT Developer Guide, Retained messages: not by wildcard, not to a shared subscription."""
     writer.publish(f"{name}/a", b"kept", retain=True)

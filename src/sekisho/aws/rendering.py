@@ -29,6 +29,9 @@ LOCATIONS = frozenset({"header", "headers", "statusCode"})
 BLOB_TYPES = {"iot-data": "application/json"}
 """The Content-Type of a blob that is a whole body; the shadow documents are JSON."""
 
+UNMODELLED = {("iot-data", "Publish"): ("message", "traceId")}
+"""Members of a body that AWS answers with though the model has no output shape."""
+
 QUERY_CODES = {
     "AccessDeniedException": "AccessDenied",
     "ExpiredTokenException": "ExpiredToken",
@@ -70,7 +73,13 @@ class Renderer:
             body = self._writers.structure(shape)(result) if shape is not None else {}
             return Response(status, headers, dumps(body))
         if shape is None:
-            return Response(status, headers, b"")
+            members = UNMODELLED.get((self._name, operation.name), ())
+            if not members:
+                return Response(status, headers, b"")
+            headers["Content-Type"] = "application/json"
+            return Response(
+                status, headers, dumps({name: result[name] for name in members if name in result})
+            )
         status = self._place(shape, result, headers) or status
         body_bytes = b"" if status == 204 else self._rest_body(shape, result, headers)
         return Response(status, headers, body_bytes)

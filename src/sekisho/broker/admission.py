@@ -83,6 +83,10 @@ class Admission:
             most = self._hub.limits.connects_per_second
             words = f"more than {most} CONNECT a second of client id {self.client_id}"
             raise self._refused("THROTTLED", words, Reason.QUOTA_EXCEEDED, "THROTTLED")
+        identity = authorizer.identity
+        if not self._hub.sessions.has_room_for(identity.account, identity.region, self.client_id, packet):
+            words = f"there are {self._hub.limits.sessions} persistent sessions already"
+            raise self._refused("LIMIT", words, Reason.QUOTA_EXCEEDED, "THROTTLED")
         return authorizer
 
     def check_connect(self, authorizer: Authorizer) -> None:
@@ -116,14 +120,9 @@ class Admission:
     def _announce_failure(self, identity: Identity) -> None:
         if presence.has_events(self.client_id):
             thing = identity.thing
-            event = presence.connect_failed(
-                self.client_id,
-                self._hub.clock.now(),
-                self.session,
-                identity.principal_id,
-                self._peer.address,
-                thing.name if thing is not None and thing.exclusive else None,
-            )
+            name = thing.name if thing is not None and thing.exclusive else None
+            who = presence.Who(self.client_id, self.session, identity.principal_id, name)
+            event = presence.connect_failed(who, self._hub.clock.now(), self._peer.address)
             self._hub.announce(identity.account, identity.region, *event)
 
     def _refused(self, reason: str, words: str, code: int, disconnect_reason: str) -> Refused:

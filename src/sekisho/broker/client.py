@@ -75,7 +75,8 @@ class Client:
         self.disconnect_reason = ""
         self._handlers: Mapping[type, Handler] = HANDLERS
         self.entry: Entry | None = None
-        self._version = 0
+        self.version = 0
+        """The number of this connection among those of its client id, for events."""
         self.joined = False
         self._by_client = False
         self._will: Will | None = None
@@ -161,21 +162,7 @@ class Client:
         will = self._will
         if will is not None and self.publisher.allows(will.topic):
             hub.announce_will(self, will)
-        if presence.has_events(self.client_id):
-            hub.announce(
-                self.account,
-                self.region,
-                *presence.disconnected(
-                    self.client_id,
-                    hub.clock.now(),
-                    self.session,
-                    self.principal_id,
-                    reason,
-                    self._by_client,
-                    self._version,
-                    self._thing_name(),
-                ),
-            )
+        self.announce(presence.disconnected, reason, self._by_client, self.version)
 
     def timed_out(self) -> None:
         """The deadline passed: no CONNECT in time, or silence for 1.5 × keep alive [MQTT-3.1.2-22]."""
@@ -224,7 +211,7 @@ class Client:
         self.certificate_id = identity.certificate_id
         self.principal_id = identity.principal_id
         self._will = packet.will
-        self._version = hub.join(self)
+        self.version = hub.join(self)
         self.joined = True
         present, self.durable = await hub.sessions.open(self, packet)
         if self.transport.is_closing():  # it went, or was taken over, in between
@@ -238,20 +225,7 @@ class Client:
         self.delivery.opened()
         if self.durable is not None:
             self.durable.begin(self, present)
-        if presence.has_events(self.client_id):
-            hub.announce(
-                self.account,
-                self.region,
-                *presence.connected(
-                    self.client_id,
-                    hub.clock.now(),
-                    self.session,
-                    self.principal_id,
-                    self.peer.address,
-                    self._version,
-                    self._thing_name(),
-                ),
-            )
+        self.announce(presence.connected, self.peer.address, self.version)
         if hub.changes_seen != seen:
             # It may have been judged by what was read before a change whose feed did not find it here yet.
             hub.spawn(self.refresh())
@@ -260,6 +234,12 @@ class Client:
     def sink(self) -> Member:
         """What this client's subscriptions put into the topic tree."""
         return self.durable or self.delivery
+
+    def announce(self, event: Callable[..., presence.Event], *members: Any) -> None:
+        """Publish a lifecycle event of this connection."""
+        if presence.has_events(self.client_id):
+            who = presence.Who(self.client_id, self.session, self.principal_id, self._thing_name())
+            self.hub.announce(self.account, self.region, *event(who, self.hub.clock.now(), *members))
 
     def _thing_name(self) -> str | None:
         """Events name a thing that is attached exclusively (AWS IoT Developer Guide, Lifecycle events)."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sekisho.broker.aliases import Aliases
 from sekisho.broker.items import Handed, Item, Reception, Retain, size
 from sekisho.broker.mailbox import Receiver, Stored
-from sekisho.broker.resends import Resends
+from sekisho.broker.resends import GIVE_UP, Resends
 from sekisho.mqtt.connection import State
 from sekisho.mqtt.encoding import encode_publish
 from sekisho.mqtt.message import Message
@@ -202,7 +202,7 @@ class Delivery:
             self._resends = None  # nothing, or not even taken by the network
             return
         if self._resends is None:
-            self._resends = Resends(after)
+            self._resends = Resends(after, GIVE_UP[connection.version])
         due = self._resends.look(connection.inflight, now)
         for packet_id in due.again:
             self._send_again(packet_id, connection.inflight[packet_id])

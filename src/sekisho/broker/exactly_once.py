@@ -20,6 +20,7 @@ from sekisho.mqtt.message import Message, in_range
 from sekisho.mqtt.packets import NO_PROPERTIES, Pubcomp, Publish, Pubrec, Pubrel
 from sekisho.mqtt.reasons import Reason
 from sekisho.store import exchanges
+from sekisho.store.statement import StoreError
 
 if TYPE_CHECKING:
     from sekisho.broker.client import Client
@@ -57,6 +58,9 @@ class ExactlyOncePublisher(Publisher):
             return None
         client = self._client
         hub = client.hub
+        if packet.retain and hub.retained.refuses(client.account, client.region, packet.payload):
+            self._throttle(packet)
+            return None
         self._delivery.beyond.note(QOS_2, topic)
         message = Message(
             client.account,
@@ -72,6 +76,24 @@ class ExactlyOncePublisher(Publisher):
             hub.clock.now(),
         )
         self._delivery.received.taking(packet_id)
+        return self._keep(packet, message) if packet.retain else self._hand_on(packet, message)
+
+    async def _keep(self, packet: Publish, message: Message) -> None:
+        """Retained first: that may happen again, when the client publishes again after an interruption."""
+        client = self._client
+        try:
+            await client.hub.retained.keep(message)
+        except StoreError:
+            client.end(Reason.UNSPECIFIED_ERROR, "the message could not be stored", "SERVER_ERROR")
+            return
+        if client.joined:
+            pending = self._hand_on(packet, message)
+            if pending is not None:
+                await pending
+
+    def _hand_on(self, packet: Publish, message: Message) -> Awaitable[None] | None:
+        client, topic, packet_id = self._client, packet.topic, packet.packet_id
+        hub = client.hub
         pending: Awaitable[None] | None = None
         with hub.mailbox.whole():
             if client.durable is not None:
@@ -83,15 +105,13 @@ class ExactlyOncePublisher(Publisher):
                 delivered = hub.publish(message, client.space)
                 if delivered is not None:
                     pending = both(pending, delivered)
-                if packet.retain:
-                    pending = both(pending, hub.mailbox.add([hub.retained.statement(message)]))
         if pending is None:
             self._delivery.received.taken(packet_id)
             self._answer(packet, 0, "")
             return None
         taken = asyncio.ensure_future(pending)
         taken.add_done_callback(_then(client, lambda: self._taken(packet)))
-        return taken if client.connection.inbound_full else None
+        return taken if client.connection.inbound_full or hub.mailbox.crowded else None
 
     def _taken(self, packet: Publish) -> None:
         self._delivery.received.taken(packet.packet_id)

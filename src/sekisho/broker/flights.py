@@ -44,6 +44,8 @@ class Flight:
     retain: bool
     identifiers: tuple[int, ...]
     row: int
+    size: int = 0
+    """Bytes that it counts for in the session's queue."""
     stage: Stage = Stage.STARTING
 
 
@@ -61,9 +63,11 @@ async def unfinished(hub: Hub, session: Session) -> Unfinished:
     received = [row["packet_id"] for row in await hub.store.fetch(*exchanges.read_received(*key))]
     flights = []
     for row in await hub.store.fetch(*exchanges.read_flights(*key)):
-        message = stored_of(session, row).message if row["topic"] is not None else None
-        flag, identifiers = bool(row["flag"]), tuple(orjson.loads(row["identifiers"]))
-        flights.append(Flight(row["packet_id"], message, flag, identifiers, row["id"]))
+        flight = Flight(row["packet_id"], None, bool(row["flag"]), tuple(orjson.loads(row["identifiers"])), 0)
+        if row["topic"] is not None:
+            stored = stored_of(session, row)
+            flight.message, flight.row, flight.size = stored.message, stored.id, stored.size
+        flights.append(flight)
     return Unfinished(received, flights)
 
 
@@ -114,12 +118,13 @@ class Flights:
         place = (client.account, client.region)
         statements: list[Statement] = []
         if isinstance(item, Handed):
-            flight.row = item.stored.id
+            flight.row, flight.size = item.stored.id, item.stored.size
             if isinstance(item.owner, Group):
                 # No other member may have it from now on [MQTT-4.8.2-5].
                 item.owner.promise(item.stored)
                 statements.append(sessions.delete_entry(*place, item.owner.key, flight.row))
                 if session is not None:
+                    session.queue.put_back(flight.size)
                     statements.append(sessions.put_entry(*place, session.key, flight.row))
                 else:
                     statements.append(sessions.delete_body(flight.row))
@@ -127,7 +132,8 @@ class Flights:
         elif session is not None:
             assert flight.message is not None
             stored, body = mailbox.body(flight.message)
-            flight.row = stored.id
+            flight.row, flight.size = stored.id, stored.size
+            session.queue.put_back(flight.size)
             statements += (body, sessions.put_entry(*place, session.key, flight.row))
         if session is not None:
             identifiers = orjson.dumps(flight.identifiers).decode()
@@ -139,7 +145,7 @@ class Flights:
 
     def _begun(self, flight: Flight, item: Item) -> None:
         if isinstance(item, Handed) and isinstance(item.owner, Group):
-            item.owner.acknowledged(item.stored)
+            item.owner.given(item.stored)
         self._publish(flight, dup=False)
 
     def _failed(self, item: Item) -> None:
@@ -196,6 +202,7 @@ class Flights:
         if session is None or not row:
             return []
         flight.row = 0
+        session.queue.remove(flight.size)
         entry = sessions.delete_entry(session.account, session.region, session.key, row)
         return [entry, sessions.delete_body(row)]
 

@@ -149,6 +149,32 @@ def framed(payload: bytes) -> bytes:
     return b"\x82\x7f" + size.to_bytes(8) + payload
 
 
+def framed_each(packets: bytes) -> bytes:
+    """Whole MQTT packets, one after the other, each in a frame of its own.
+
+    One frame may hold several (MQTT 5, section 6), but the AWS IoT Device SDK for JavaScript in a browser
+    (aws-crt 1.33) decodes them into one buffer and shows the last one's payload for all.
+    """
+    end = len(packets)
+    first = packets[1]
+    # Mostly it is one packet, whose length is one byte or two.
+    if end == first + 2 or (first > 127 and end == first - 125 + (packets[2] << 7)):
+        return framed(packets)
+    out = []
+    at = 0
+    while at < end:
+        size = packets[at + 1] & 0x7F
+        start = at + 2
+        shift = 7
+        while packets[start - 1] & 0x80:
+            size |= (packets[start] & 0x7F) << shift
+            start += 1
+            shift += 7
+        out.append(framed(packets[at : start + size]))
+        at = start + size
+    return b"".join(out)
+
+
 def _head(data: bytes, at: int, end: int) -> tuple[int, int] | None:
     """Where a masked frame's payload begins and how long it is; None while its head is incomplete."""
     if end - at < 2:

@@ -7,13 +7,17 @@ from collections import defaultdict
 from collections.abc import Awaitable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+import orjson
 import structlog
 
+from sekisho.broker import versions
 from sekisho.broker.limits import Connects
 from sekisho.broker.mailbox import Mailbox
+from sekisho.broker.queue import Queue
 from sekisho.broker.retained import Retained
 from sekisho.broker.sessions import Sessions
 from sekisho.broker.shared import Groups, Member
+from sekisho.broker.versions import Versions
 from sekisho.broker.wills import Wills
 from sekisho.bus import Bus
 from sekisho.mqtt.connection import effective_keep_alive
@@ -26,6 +30,7 @@ from sekisho.mqtt.tree import TopicTree
 from sekisho.services.connection_log import ConnectionLog
 from sekisho.services.identity import Identities, certificate_id_of
 from sekisho.services.refusals import Refusals
+from sekisho.store import connections
 from sekisho.store.changes import Change
 from sekisho.store.store import Store
 
@@ -34,7 +39,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("sekisho.broker")
 
-VERSIONS_KEPT = 100_000
 REFRESHES_AT_ONCE = 50
 
 Place = tuple[str, str]
@@ -91,7 +95,7 @@ class Hub:
         self.mailbox = Mailbox(store, clock)
         self.sessions = Sessions(self, store, session_expiry)
         self.wills = Wills(self, store)
-        self.retained = Retained(store, clock)
+        self.retained = Retained(store, clock, limits.retained_messages)
         self.groups = Groups(self)
         self.journal = ConnectionLog(store)
         self.store = store
@@ -103,7 +107,7 @@ class Hub:
         self.tasks: set[asyncio.Task[Any]] = set()
         self._spaces: dict[Place, Space] = {}
         self._by_certificate: dict[str, set[Client]] = defaultdict(set)
-        self._versions: dict[tuple[str, str, str], int] = {}
+        self._versions = Versions()
 
     # --- messages ------------------------------------------------------------------------------------------
 
@@ -150,11 +154,29 @@ class Hub:
         if waiting is not None:
             self.spawn(waiting)
 
+    def overflowed(self, queue: Queue, message: Message, words: str, effect: str, **who: str) -> None:
+        """A message was dropped for one queue, because that is full: counted, and explained now and then."""
+        self.counters["overflowed"] += 1
+        if queue.complaint_due(self.clock.tick()):
+            self.refusals.record(
+                message.account,
+                message.region,
+                {
+                    "at": self.clock.now(),
+                    "decision": "REFUSED",
+                    "action": "iot:Receive",
+                    "resource": message.topic,
+                    "reason": f"{words}: {queue.why_full()}",
+                    "effect": effect,
+                    **who,
+                },
+            )
+
     def announce_will(self, client: Client, will: Will) -> None:
         """A connection has ended that left a will: publish it, now or later."""
         message = self.will_of(client, will)
         if not self.wills.delays(client, will, message):
-            self.publish_will(message)
+            self.publish_will(message, client)
 
     def will_of(self, client: Client, will: Will) -> Message:
         return Message(
@@ -171,9 +193,23 @@ class Hub:
             self.clock.now(),
         )
 
-    def publish_will(self, message: Message) -> None:
+    def publish_will(self, message: Message, client: Client | None = None) -> None:
+        """``client`` is the connection that left it, if it has ended just now."""
         waiting = self.publish(message)
-        if message.retain:
+        retain = message.retain
+        if retain and self.retained.refuses(message.account, message.region, message.payload):
+            what = {
+                "action": "iot:RetainPublish",
+                "resource": message.topic,
+                "reason": self.retained.words(),
+                "effect": "the will was published, and not retained",
+            }
+            if client is not None:
+                client.record(**what)
+            else:
+                who = {"at": self.clock.now(), "decision": "REFUSED", "clientId": message.client_id}
+                self.refusals.record(message.account, message.region, {**who, **what})
+        elif retain:
             waiting = both(waiting, self.retained.keep(message))
         if waiting is not None:
             self.spawn(waiting)
@@ -217,14 +253,13 @@ class Hub:
         clients[client.client_id] = client
         self._by_certificate[client.principal_id].add(client)
         key = (client.account, client.region, client.client_id)
-        version = self._versions.pop(key, -1) + 1
-        self._versions[key] = version  # at the end: the oldest go first when there are too many
-        if len(self._versions) > VERSIONS_KEPT:
-            del self._versions[next(iter(self._versions))]
-        return version
+        return self._versions.joined(key, self.clock.now())
 
     def leave(self, client: Client) -> None:
         space = self.space(client.account, client.region)
+        expiry = client.durable.expiry if client.durable is not None else 0.0
+        key = (client.account, client.region, client.client_id)
+        self._versions.left(key, client.version, self.clock.now(), expiry)
         if client.durable is not None:
             self.sessions.left(client.durable, client)
         else:
@@ -268,9 +303,23 @@ class Hub:
     async def start(self, places: list[Place]) -> None:
         """Take up what the database has of this node's earlier life."""
         await self.journal.start(self.clock.now())
+        await self._restore_versions()
         await self.mailbox.start()
         await self.sessions.start(places)
+        await self.retained.start(places)
+        for place in places:
+            await self.mailbox.recount(*place)
         await self.wills.start(places)
+
+    async def _restore_versions(self) -> None:
+        """Who orders events by their version numbers would take those after a restart for old ones."""
+        longest = max(versions.AWAY, self.sessions.longest)
+        ended = connections.ended_since(self.clock.now() - longest, versions.KEPT)
+        for row in reversed(await self.store.fetch(*ended)):
+            detail = orjson.loads(row["detail"])
+            key = (row["account"], row["region"], row["client_id"])
+            number = detail.get("versionNumber", 0)
+            self._versions.restore(key, number, row["disconnected"], detail["sessionExpiry"])
 
     async def resend(self) -> None:
         """Send again what clients leave unacknowledged, until cancelled."""

@@ -38,6 +38,9 @@ class Publisher:
             return None
         client = self._client
         hub = client.hub
+        if packet.retain and hub.retained.refuses(client.account, client.region, packet.payload):
+            self._throttle(packet)
+            return None
         message = Message(
             client.account,
             client.region,
@@ -66,7 +69,7 @@ class Publisher:
         # What follows need not wait: several publishes share one commit, and acknowledgements may be late.
         taken = asyncio.ensure_future(pending)
         taken.add_done_callback(lambda done: self._acknowledge(done, packet.packet_id))
-        return taken if client.connection.inbound_full else None
+        return taken if client.connection.inbound_full or hub.mailbox.crowded else None
 
     def _acknowledge(self, taken: asyncio.Future[None], packet_id: int) -> None:
         """A message is on the disk, or could not be put there: then it must not be acknowledged."""
@@ -89,6 +92,20 @@ class Publisher:
             self._publishable.clear()
         self._publishable[topic] = allowed
         return allowed
+
+    def _throttle(self, packet: Publish) -> None:
+        """Discard what cannot be retained, as what is beyond a rate is; in MQTT 5 AWS has PUBACK 0x97."""
+        client = self._client
+        client.hub.counters["throttled"] += 1
+        words, effect = client.hub.retained.words(), "the message was discarded"
+        answer = "PUBREC" if packet.qos == 2 else "PUBACK"
+        if packet.qos and client.connection.version == 5:
+            effect += f", {answer} 0x97 (quota exceeded)"
+            self._answer(packet, Reason.QUOTA_EXCEEDED, words)
+        elif packet.qos:
+            effect += f", without a {answer}"
+            client.connection.discard(packet.packet_id)
+        client.record(action="iot:RetainPublish", resource=packet.topic, reason=words, effect=effect)
 
     def _refuse(self, packet: Publish) -> None:
         topic = packet.topic

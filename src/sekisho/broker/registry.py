@@ -14,7 +14,7 @@ from sekisho.broker.mailbox import NEVER, Stored
 from sekisho.mqtt.message import Message
 from sekisho.mqtt.packets import Connect
 from sekisho.mqtt.reasons import Reason
-from sekisho.services.live import Address, Link, Presence, Sent
+from sekisho.services.live import Address, Group, Link, Presence, Sent
 from sekisho.store.connections import Connection
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def opened(client: Client, packet: Connect) -> Entry:
     hub.counters["accepted"] += 1
     detail = {
         "session": client.session,
+        "versionNumber": client.version,
         "thingName": _thing_name(client),
         "port": _address(client, "peername")[1],
         "keepAlive": entry.keep_alive,
@@ -183,14 +184,25 @@ class Registry:
             return Sent.SILENT
         return Sent.DONE
 
+    def why_not_retained(self, account: str, region: str, payload: bytes) -> str | None:
+        retained = self._hub.retained
+        return retained.words() if retained.refuses(account, region, payload) else None
+
     async def settle(self) -> None:
         hub = self._hub
         await hub.journal.flush()
         await hub.mailbox.settled()
         await hub.mailbox.flush()
 
+    def groups(self, account: str, region: str) -> Mapping[str, Group]:
+        found = self._hub.groups.all()
+        return {
+            group.key: group.shown() for group in found if (group.account, group.region) == (account, region)
+        }
+
     def counters(self) -> Mapping[str, int]:
         hub = self._hub
+        queues = list(hub.mailbox.queues)
         clients = list(hub.all_clients())
         sessions = list(hub.sessions.all())
         return {
@@ -198,10 +210,16 @@ class Registry:
             "sessions": len(sessions),
             "subscriptions": sum(len(client.subscriptions) for client in clients)
             + sum(len(session.subscriptions) for session in sessions if session.client is None),
+            "shared_subscriptions": len(hub.groups),
+            "retained": hub.retained.count,
+            "queued": sum(queue.messages for queue in queues),
+            "queued_bytes": sum(queue.bytes for queue in queues),
             "accepted": hub.counters["accepted"],
             "published": hub.published,
             "delivered": hub.counters["delivered"] + sum(client.delivery.delivered for client in clients),
             "dropped": hub.counters["dropped"],
+            "overflowed": hub.counters["overflowed"],
+            "throttled": hub.counters["throttled"],
             "refused": hub.refusals.total,
         }
 

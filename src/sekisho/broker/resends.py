@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-GIVE_UP = 3600.0
-"""Seconds until an unacknowledged message is dropped (AWS General Reference, AWS IoT quotas)."""
+GIVE_UP = {4: 3600.0, 5: 960.0}
+"""Version → seconds until an unacknowledged message is dropped (AWS General Reference, AWS IoT Core quotas,
+"Maximum retry interval for delivering QoS 1 messages")."""
 
 
 class Seen(NamedTuple):
@@ -25,13 +26,15 @@ class Due(NamedTuple):
 class Resends:
     """Looks at what is unacknowledged from time to time, so that sending and acknowledging cost nothing.
 
-    ``after`` is in seconds. Looking every ``after / 2`` seconds sends again between 1 and 1.5 times of it.
+    ``after`` and ``give_up`` are in seconds. Looking every ``after / 2`` seconds sends again between 1 and
+    1.5 times ``after``.
     """
 
-    __slots__ = ("_after", "_seen")
+    __slots__ = ("_after", "_give_up", "_seen")
 
-    def __init__(self, after: float) -> None:
+    def __init__(self, after: float, give_up: float) -> None:
         self._after = after
+        self._give_up = give_up
         self._seen: dict[int, Seen] = {}
 
     def look(self, unacknowledged: Mapping[int, object], now: float) -> Due:
@@ -42,7 +45,7 @@ class Resends:
             seen = known.get(packet_id)
             if seen is None or seen.token is not token:  # the identifier may be another message's by now
                 seen = Seen(token, now, now)
-            elif now - seen.first >= GIVE_UP:
+            elif now - seen.first >= self._give_up:
                 due.given_up.append(packet_id)
                 continue
             elif now - seen.last >= self._after:

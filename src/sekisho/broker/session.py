@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from sekisho.broker.mailbox import Stored
+from sekisho.broker.queue import Queue
 from sekisho.mqtt.message import Message
 from sekisho.mqtt.packets import Subscription
 from sekisho.mqtt.topics import matches, parse_share
@@ -40,6 +41,7 @@ class Session:
         self.expiry = expiry
         self.ends = 0.0
         """Civil time at which the session ends; 0 while a client is connected."""
+        self.queue = Queue(hub.limits.session_queue_messages, hub.limits.session_queue_bytes)
         self.subscriptions: dict[str, Subscription] = {}
         self.client: Client | None = None
         """The connection that has the session, from before its CONNACK on."""
@@ -170,7 +172,11 @@ class Session:
             await self._follow(client)
 
     def acknowledged(self, stored: Stored) -> None:
-        self.hub.mailbox.acknowledged(self, stored.id)
+        self.hub.mailbox.acknowledged(self, stored)
+
+    def refused(self, message: Message) -> None:
+        effect = "the message was dropped for this session alone; its publisher has it acknowledged"
+        self.hub.overflowed(self.queue, message, "the session's queue is full", effect, clientId=self.key)
 
     # --- its row -------------------------------------------------------------------------------------------
 

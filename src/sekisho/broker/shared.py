@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from sekisho.broker.delivery import Delivery
 from sekisho.broker.mailbox import Stored
+from sekisho.broker.queue import Queue
 from sekisho.broker.session import Session
 from sekisho.mqtt.message import Message
+from sekisho.services import live
 from sekisho.store import sessions as rows
 
 if TYPE_CHECKING:
@@ -30,22 +32,38 @@ Member = Delivery | Session
 class Group:
     """The sink of one ``$share/{name}/{filter}`` in one account and region."""
 
-    def __init__(self, hub: Hub, account: str, region: str, key: str) -> None:
+    def __init__(
+        self, hub: Hub, account: str, region: str, key: str, emptied: asyncio.Task[Any] | None
+    ) -> None:
+        """``emptied`` is done when nothing is left of a group that had the same name before."""
         self.hub = hub
+        self._emptied = emptied
         self.account = account
         self.region = region
         self.key = key
+        self.queue = Queue(hub.limits.shared_queue_messages, hub.limits.shared_queue_bytes)
         self.members: dict[Member, int] = {}
         """Each member with the QoS it was granted."""
         self._handed: dict[int, Delivery | None] = {}
         """Rows that a member has been sent and has not acknowledged; None: they are being made its own."""
+        self._settled: set[int] = set()
+        """Rows that were acknowledged since the database was last asked; its answer may still have them."""
         self._behind = False
         self._passed = False
         """Whether a row was left in the database since it was last read."""
         self._draining: asyncio.Task[None] | None = None
 
+    @property
+    def _queues(self) -> bool:
+        """Whether a member has a persistent session that takes QoS 1."""
+        return any(qos and isinstance(member, Session) for member, qos in self.members.items())
+
+    def shown(self) -> live.Group:
+        connected = sum(isinstance(m, Delivery) or m.delivery is not None for m in self.members)
+        return live.Group(len(self.members), connected, self._queues)
+
     def offer(self, message: Message) -> Awaitable[None] | None:
-        if message.qos and any(qos and isinstance(m, Session) for m, qos in self.members.items()):
+        if message.qos and self._queues:
             return self.hub.mailbox.put(message, self)
         member = self._pick(message)
         if member is not None:
@@ -81,14 +99,19 @@ class Group:
         delivery, qos = member
         if not qos:
             delivery.offer_shared(stored.message, 0, self.key)
-            self.hub.mailbox.acknowledged(self, stored.id)
+            self.hub.mailbox.acknowledged(self, stored)
             return True
         self._handed[stored.id] = delivery
-        return delivery.offer_stored(stored, self)
+        if delivery.offer_stored(stored, self):
+            return True
+        self._handed.pop(stored.id, None)
+        return False
 
     def acknowledged(self, stored: Stored) -> None:
         self._handed.pop(stored.id, None)
-        self.hub.mailbox.acknowledged(self, stored.id)
+        if self._behind:
+            self._settled.add(stored.id)
+        self.hub.mailbox.acknowledged(self, stored)
         if self._behind:
             self.drain()
 
@@ -96,10 +119,23 @@ class Group:
         """A row is being made its member's own: it is not another's even if the member goes."""
         self._handed[stored.id] = None
 
+    def given(self, stored: Stored) -> None:
+        """That is done, and the row is not the group's any more."""
+        self.queue.remove(stored.size)
+        self._handed.pop(stored.id, None)
+        if self._behind:
+            self._settled.add(stored.id)
+            self.drain()
+
     def take_back(self, stored: Stored) -> None:
-        """That failed."""
+        """That has failed."""
         self._handed.pop(stored.id, None)
         self.drain()
+
+    def refused(self, message: Message) -> None:
+        effect = "the message was dropped for this shared subscription; its publisher has it acknowledged"
+        words = f"the queue of {self.key} is full"
+        self.hub.overflowed(self.queue, message, words, effect)
 
     def drain(self) -> None:
         """A member is here, or has room again: give out what waits."""
@@ -109,11 +145,16 @@ class Group:
 
     async def _drain(self) -> None:
         self._behind = True
+        if self._emptied is not None:
+            await asyncio.wait([self._emptied])
+            self._emptied = None
         while self.members:
             self._passed = False
+            self._settled.clear()
             limit = PAGE + len(self._handed)
             page = await self.hub.mailbox.read(self, after=0, until=1 << 62, limit=limit)
-            waiting = [stored for stored in page if stored.id not in self._handed]
+            waiting = [s for s in page if s.id not in self._handed and s.id not in self._settled]
+            self._settled.clear()
             if not waiting and not self._passed:
                 self._behind = False
                 return
@@ -139,12 +180,32 @@ class Groups:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._groups: dict[tuple[str, str, str], Group] = {}
+        self._emptying: dict[tuple[str, str, str], asyncio.Task[Any]] = {}
+
+    def all(self) -> Iterable[Group]:
+        return self._groups.values()
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def why_not(self, member: Member, key: str) -> str | None:
+        """Why a member may not join, in words (AWS General Reference, AWS IoT Core quotas, message broker:
+        "Shared Subscription groups per account", "Shared Subscriptions per group")."""
+        limits = self._hub.limits
+        group = self._groups.get((member.account, member.region, key))
+        if group is None:
+            if len(self._groups) >= limits.shared_groups:
+                return f"there are {limits.shared_groups} shared subscriptions already"
+        elif member not in group.members and len(group.members) >= limits.shared_subscriptions:
+            return f"{key} has {limits.shared_subscriptions} members already"
+        return None
 
     def join(self, member: Member, key: str, filter: str, qos: int) -> None:
         place = (member.account, member.region, key)
         group = self._groups.get(place)
         if group is None:
-            group = self._groups[place] = Group(self._hub, *place)
+            group = self._groups[place] = Group(self._hub, *place, self._emptying.get(place))
+            self._hub.mailbox.open(group)
             self._hub.space(member.account, member.region).subscribers.add(filter, group, group)
         group.members[member] = qos
         group.drain()
@@ -157,8 +218,16 @@ class Groups:
         self.gone(member, key)
         if not group.members:
             del self._groups[place]
+            self._hub.mailbox.close_queue(group)
             self._hub.space(member.account, member.region).subscribers.remove(filter, group)
-            self._hub.spawn(self._hub.store.commit([rows.empty_mailbox(*place)]))
+            emptying = asyncio.ensure_future(self._hub.store.commit([rows.empty_mailbox(*place)]))
+            self._emptying[place] = emptying
+            emptying.add_done_callback(lambda done: self._emptied(place, done))
+            self._hub.watch(emptying)
+
+    def _emptied(self, place: tuple[str, str, str], done: asyncio.Task[Any]) -> None:
+        if self._emptying.get(place) is done:
+            del self._emptying[place]
 
     def here(self, member: Member, key: str) -> None:
         """A member's client has its CONNACK."""

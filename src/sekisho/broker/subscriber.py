@@ -41,7 +41,8 @@ class Subscriber:
         client.flush()
         for message, qos in retained:
             client.delivery.retained(message, qos)
-        self._announce("subscribed", added)
+        if added:
+            client.announce(presence.subscribed, added)
 
     async def unsubscribe(self, packet: Unsubscribe) -> None:
         client = self._client
@@ -58,7 +59,8 @@ class Subscriber:
         await self._save(bool(removed))
         client.connection.send(Unsuback(packet.packet_id, tuple(reasons), NO_PROPERTIES))
         client.flush()
-        self._announce("unsubscribed", removed)
+        if removed:
+            client.announce(presence.unsubscribed, removed)
 
     def _subscribe(self, wanted: Subscription) -> int | None:
         """The reason code for one filter; None when the connection was closed for it."""
@@ -76,6 +78,10 @@ class Subscriber:
             words = f"not authorized to subscribe to {filter}"
             client.record_denial("iot:Subscribe", "topicfilter", filter, words, f"SUBACK {reason:#x}")
             return reason
+        if parse_share(filter)[0] is not None:
+            full = client.hub.groups.why_not(client.sink, filter)
+            if full is not None:
+                return self._refuse(filter, full, Reason.QUOTA_EXCEEDED)
         if filter not in client.subscriptions and len(client.subscriptions) >= limits.subscriptions:
             # The 51st subscription closes the connection (AWS General Reference, AWS IoT quotas).
             words = f"more than {limits.subscriptions} subscriptions on one connection"
@@ -127,11 +133,3 @@ class Subscriber:
     def _suback(self, reason: int) -> int:
         """3.1.1 knows one failure [MQTT-3.9.3-2]."""
         return int(reason if self._client.connection.version == 5 else Reason.UNSPECIFIED_ERROR)
-
-    def _announce(self, what: str, filters: Sequence[str]) -> None:
-        client = self._client
-        if filters and presence.has_events(client.client_id):
-            event = presence.subscriptions(
-                what, client.client_id, client.hub.clock.now(), client.session, client.principal_id, filters
-            )
-            client.hub.announce(client.account, client.region, *event)

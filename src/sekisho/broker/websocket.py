@@ -11,7 +11,7 @@ from wsproto.frame_protocol import CloseReason
 
 from sekisho.aws.errors import AwsError
 from sekisho.broker.admission import record_refusal
-from sekisho.broker.frames import Frames, framed
+from sekisho.broker.frames import Frames, framed_each
 from sekisho.broker.transport import CLOSE_TIMEOUT, Flusher, TlsTransport
 from sekisho.broker.upgrade import BadUpgrade, HttpRequest, Upgrade, refusal
 from sekisho.mqtt.reasons import Reason
@@ -171,7 +171,8 @@ class WebSocket:
 
 
 class FramedTransport:
-    """What a client writes to: everything of one turn of the loop leaves in one binary frame."""
+    """What a client writes to: everything of one turn of the loop leaves together, each packet
+    in a binary frame of its own."""
 
     __slots__ = (
         "_dirty",
@@ -217,7 +218,7 @@ class FramedTransport:
         if out:
             self._out = []
             self._size = 0
-            self._tls.send(framed(out[0] if len(out) == 1 else b"".join(out)))
+            self._tls.send(b"".join(map(framed_each, out)))
 
     def get_write_buffer_size(self) -> int:
         return self._size + self._tls.get_write_buffer_size()

@@ -62,7 +62,8 @@ PROFILES: Mapping[str, Profile] = MappingProxyType({profile.name: profile for pr
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Quotas per connection. The defaults are AWS's (AWS IoT Core endpoints and quotas, "Message broker")."""
+    """Quotas of a connection and of the account. The defaults are AWS's (AWS IoT Core endpoints and quotas,
+    "Message broker")."""
 
     payload: int = 131_072
     """Bytes of a message's payload."""
@@ -98,3 +99,21 @@ class Limits:
     """Stored messages per second to a client whose session is resumed."""
     connects_per_second: int = 1
     """CONNECTs per second of one client identifier."""
+
+    # What is kept for those who are away. AWS documents no bound of a session's queue but what rate and
+    # lifetime make of it, and none of bytes or of sessions: these are this project's own.
+    session_queue_messages: int = 100_000
+    """Messages that wait for one persistent session; what exceeds it is dropped for that session."""
+    session_queue_bytes: int = 134_217_728
+    """Bytes of them."""
+    shared_queue_messages: int = 500_000
+    """Messages that wait for one shared subscription ("Queued Messages per shared subscription group")."""
+    shared_queue_bytes: int = 536_870_912
+    shared_groups: int = 100
+    """Shared subscriptions, each a name with a filter ("Shared Subscription groups per account")."""
+    shared_subscriptions: int = 100
+    """Members of one shared subscription ("Shared Subscriptions per group")."""
+    sessions: int = 100_000
+    """Persistent sessions; a CONNECT that needs one more is refused."""
+    retained_messages: int = 500_000
+    """Topics with a retained message ("Maximum number of retained messages per account")."""

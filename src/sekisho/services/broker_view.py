@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import orjson
 
 from sekisho.services.call import Call
+from sekisho.services.live import Group
 from sekisho.services.paging import key, token
 from sekisho.services.work import Document
 from sekisho.store import connections as rows
@@ -15,7 +16,10 @@ from sekisho.store.statement import Row
 
 PAGE = 25
 SHOWN = 5
-"""Messages shown of a session's queue."""
+"""Messages shown of a queue."""
+
+PAYLOAD = 1024
+"""Bytes shown of a message's payload."""
 
 VERSIONS = {4: "3.1.1", 5: "5"}
 
@@ -60,27 +64,27 @@ def _connection(row: Row) -> Document:
     }
 
 
-async def list_sessions(call: Call, maxResults: int | None = None, nextToken: str | None = None) -> Document:
+async def list_sessions(
+    call: Call, clientId: str | None = None, maxResults: int | None = None, nextToken: str | None = None
+) -> Document:
     await call.deps.connections.settle()
     store, place = call.deps.store, (call.account, call.region)
     limit = maxResults or PAGE
-    found = await store.fetch(*sessions.page_sessions(*place, key(nextToken), limit + 1))
+    if clientId is not None:
+        found = await store.fetch(*sessions.get_session(*place, clientId))
+    else:
+        found = await store.fetch(*sessions.page_sessions(*place, key(nextToken), limit + 1))
     page = found[:limit]
-    lengths: dict[str, int] = {}
-    if page:
-        first, last = page[0]["client_id"], page[-1]["client_id"]
-        counted = await store.fetch(*queues.queue_lengths(*place, first, last))
-        lengths = {row["session"]: row["waiting"] for row in counted}
-    shown = []
-    for row in page:
-        length = lengths.get(row["client_id"], 0)
-        head = await store.fetch(*queues.queue_head(*place, row["client_id"], SHOWN)) if length else []
-        shown.append(_session(row, length, head))
-    more = page[-1]["client_id"] if len(found) > limit else ""
-    return {"sessions": shown, "nextToken": token(more)}
+    names = [row["client_id"] for row in page]
+    queued = await _queues(call, names, "session_queue_messages")
+    more = names[-1] if len(found) > limit else ""
+    return {
+        "sessions": [_session(row) | queue for row, queue in zip(page, queued, strict=True)],
+        "nextToken": token(more),
+    }
 
 
-def _session(row: Row, length: int, head: list[Row]) -> Document:
+def _session(row: Row) -> Document:
     connected = not row["ends"]
     return {
         "clientId": row["client_id"],
@@ -89,17 +93,70 @@ def _session(row: Row, length: int, head: list[Row]) -> Document:
         "sessionExpiry": int(row["expiry"]),
         "endsAt": None if connected else row["ends"],
         "subscriptionCount": len(orjson.loads(row["subscriptions"])),
-        "queueLength": length,
-        "firstMessages": [_queued(message) for message in head],
     }
 
 
-def _queued(row: Any) -> Document:
+async def list_shared_subscriptions(
+    call: Call, maxResults: int | None = None, nextToken: str | None = None
+) -> Document:
+    await call.deps.connections.settle()
+    limit = maxResults or PAGE
+    after = key(nextToken)
+    left = sorted(
+        item for item in call.deps.connections.groups(call.account, call.region).items() if item[0] > after
+    )
+    page = left[:limit]
+    queued = await _queues(call, [name for name, _ in page], "shared_queue_messages")
+    more = page[-1][0] if len(left) > limit else ""
+    return {
+        "sharedSubscriptions": [
+            _shared(name, group) | queue for (name, group), queue in zip(page, queued, strict=True)
+        ],
+        "nextToken": token(more),
+    }
+
+
+def _shared(name: str, group: Group) -> Document:
+    return {
+        "topicFilter": name,
+        "memberCount": group.members,
+        "connectedCount": group.connected,
+        "queues": group.queues,
+    }
+
+
+async def _queues(call: Call, names: Sequence[str], limit: str) -> list[Document]:
+    """What waits under each of the names, which are in order; ``limit`` is the setting that bounds it."""
+    if not names:
+        return []
+    store, place = call.deps.store, (call.account, call.region)
+    counted = await store.fetch(*queues.queue_lengths(*place, names[0], names[-1]))
+    lengths = {row["session"]: row["waiting"] for row in counted}
+    shown = []
+    for name in names:
+        length = lengths.get(name, 0)
+        head = await store.fetch(*queues.queue_head(*place, name, SHOWN, PAYLOAD)) if length else []
+        shown.append(
+            {
+                "queueLength": length,
+                "queueLimit": call.deps.config[f"mqtt.limits.{limit}"],
+                "firstMessages": [_queued(message) for message in head],
+            }
+        )
+    return shown
+
+
+def _queued(row: Row) -> Document:
+    publisher, _, _, _, _, *qos = orjson.loads(row["origin"])
     return {
         "messageId": str(row["id"]),
         "topic": row["topic"],
+        "qos": qos[0] if qos else 1,  # an earlier version did not write it
         "payloadSize": row["size"],
+        "payload": row["payload"] or b"",  # SQLite's SUBSTR of nothing is NULL
+        "publisher": publisher or None,
         "publishedAt": row["at"],
+        "expiresAt": row["expires"] or None,
     }
 
 

@@ -35,6 +35,15 @@ class Presence(NamedTuple):
     subscriptions: Mapping[str, int]
 
 
+class Group(NamedTuple):
+    """A shared subscription: its members, how many of them are connected, and whether messages of QoS 1 wait
+    while none is."""
+
+    members: int
+    connected: int
+    queues: bool
+
+
 class Sent(Enum):
     """What became of a message to one client."""
 
@@ -69,8 +78,16 @@ class Connections(Protocol):
         """Give a message to one client, subscribed or not; with a timeout, wait for its acknowledgement."""
         ...
 
+    def why_not_retained(self, account: str, region: str, payload: bytes) -> str | None:
+        """Why a message cannot be retained, in words."""
+        ...
+
     async def settle(self) -> None:
         """Have what has happened so far become rows."""
+        ...
+
+    def groups(self, account: str, region: str) -> Mapping[str, Group]:
+        """The shared subscriptions, by ``$share/NAME/FILTER``."""
         ...
 
     def counters(self) -> Mapping[str, int]:
@@ -88,10 +105,16 @@ COUNTERS = (
     Counter("connections", False, "MQTT clients that are connected to this node."),
     Counter("sessions", False, "Persistent sessions, their clients here or away."),
     Counter("subscriptions", False, "Subscriptions of all clients and sessions."),
+    Counter("shared_subscriptions", False, "Shared subscriptions that have members."),
+    Counter("retained", False, "Topics with a retained message."),
+    Counter("queued", False, "Messages that wait for sessions and shared subscriptions."),
+    Counter("queued_bytes", False, "Bytes of their topics, payloads and properties."),
     Counter("accepted", True, "MQTT connections accepted since the node started."),
     Counter("published", True, "Messages that the broker was given since the node started."),
     Counter("delivered", True, "Messages sent to clients since the node started."),
     Counter("dropped", True, "Messages not sent because a client was too slow, since the node started."),
+    Counter("overflowed", True, "Messages not queued because a queue was full, since the node started."),
+    Counter("throttled", True, "Messages discarded because of a limit, since the node started."),
     Counter("refused", True, "Refusals since the node started: connections, publishes, subscriptions."),
 )
 """What the broker counts; those that grow begin at 0 with the node."""

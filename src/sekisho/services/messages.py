@@ -10,6 +10,7 @@ from sekisho.aws.errors import (
     InvalidRequestException,
     NotImplementedException,
     ResourceNotFoundException,
+    ThrottlingException,
 )
 from sekisho.mqtt.message import Message
 from sekisho.mqtt.topics import check_topic
@@ -38,7 +39,7 @@ async def publish(
     responseTopic: str | None = None,
     correlationData: str | None = None,
     messageExpiry: int | None = None,
-) -> None:
+) -> Document:
     limits = call.deps.config.group("mqtt.limits.")
     if topic.startswith(INGEST):
         raise NotImplementedException(f"Basic Ingest ({INGEST}…) is not implemented by this node")
@@ -46,6 +47,9 @@ async def publish(
     body = payload or b""
     if len(body) > limits["payload"]:
         raise InvalidRequestException(f"payload of {len(body)} bytes; at most {limits['payload']}")
+    full = call.deps.connections.why_not_retained(call.account, call.region, body) if retain else None
+    if full is not None:
+        raise ThrottlingException(full)
     properties = properties_of(
         limits,
         userProperties=userProperties,
@@ -69,6 +73,7 @@ async def publish(
         trace=call.caller.request_id,
     )
     call.work.messages.append(check_encodable(message))
+    return {"message": "OK", "traceId": call.caller.request_id}
 
 
 def _check_topic(topic: str, limits: dict[str, Any]) -> None:

@@ -37,6 +37,12 @@ FILTERS = {
 ONLY_LIVE = " AND disconnected = 0"
 NEWEST_FIRST = "\n ORDER BY id DESC LIMIT :limit"
 
+ENDED_SINCE = """
+SELECT account, region, client_id, disconnected, detail
+  FROM connection
+ WHERE disconnected > 0 AND disconnected >= :since
+ ORDER BY id DESC LIMIT :limit"""
+
 TRIM_OLD = "DELETE FROM connection WHERE disconnected > 0 AND disconnected < :before"
 
 # All but the :keep newest; those that last stay.
@@ -90,6 +96,11 @@ def page_connections(filters: Mapping[str, str], before: str, limit: int, *, liv
     chosen = "".join(sql for name, sql in FILTERS.items() if name in optional)
     params: dict[str, Any] = {**filters, "before": before or _END_OF_IDS, "limit": limit}
     return Query(PAGE + chosen + (ONLY_LIVE if live else "") + NEWEST_FIRST, params)
+
+
+def ended_since(since: float, limit: int) -> Query:
+    """The newest connections of those that have ended, and not before a time; newest first."""
+    return Query(ENDED_SINCE, {"since": since, "limit": limit})
 
 
 def trim_old_connections(before: float) -> Statement:

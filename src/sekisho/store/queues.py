@@ -11,7 +11,8 @@ SELECT session, COUNT(*) AS waiting
  GROUP BY session"""
 
 HEAD = """
-SELECT b.message AS id, m.topic, LENGTH(m.payload) AS size, m.at
+SELECT b.message AS id, m.topic, LENGTH(m.payload) AS size, SUBSTR(m.payload, 1, :shown) AS payload,
+       m.origin, m.at, m.expires
   FROM mailbox b JOIN message m ON m.id = b.message
  WHERE b.account = :account AND b.region = :region AND b.session = :session
  ORDER BY b.message LIMIT :limit"""
@@ -22,6 +23,8 @@ def queue_lengths(account: str, region: str, first: str, last: str) -> Query:
     return Query(LENGTHS, {"account": account, "region": region, "first": first, "last": last})
 
 
-def queue_head(account: str, region: str, session: str, limit: int) -> Query:
-    """The first messages that wait for a session, oldest first; ``size`` is the payload's in bytes."""
-    return Query(HEAD, {"account": account, "region": region, "session": session, "limit": limit})
+def queue_head(account: str, region: str, session: str, limit: int, shown: int) -> Query:
+    """The first messages that wait for a session, oldest first; ``size`` is the payload's in bytes, and
+    ``payload`` its first ``shown``."""
+    place = {"account": account, "region": region, "session": session}
+    return Query(HEAD, {**place, "limit": limit, "shown": shown})

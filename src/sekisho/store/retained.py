@@ -13,7 +13,22 @@ VALUES (:account, :region, :topic, :payload, :qos, :properties, :updated, :expir
    SET payload = excluded.payload, qos = excluded.qos, properties = excluded.properties,
        updated = excluded.updated, expires = excluded.expires"""
 
-DELETE = "DELETE FROM retained WHERE account = :account AND region = :region AND topic = :topic"
+HAS = "SELECT topic FROM retained WHERE account = :account AND region = :region AND topic = :topic"
+
+DELETE = """
+DELETE FROM retained WHERE account = :account AND region = :region AND topic = :topic
+RETURNING topic"""
+
+EXPIRED = """
+SELECT account, region, topic, expires FROM retained
+ WHERE expires > 0 AND expires <= :now ORDER BY expires LIMIT :limit"""
+
+DELETE_EXPIRED = """
+DELETE FROM retained
+ WHERE account = :account AND region = :region AND topic = :topic AND expires = :expires
+RETURNING topic"""
+
+COUNT = "SELECT COUNT(*) AS count FROM retained WHERE account = :account AND region = :region"
 
 GET = """
 SELECT topic, payload, qos, properties, updated, expires
@@ -53,8 +68,27 @@ def put_retained(
     )
 
 
+def has_retained(account: str, region: str, topic: str) -> Statement:
+    """In a commit, before :func:`put_retained`: returns a row if the topic had a message already."""
+    return Statement(HAS, _key(account, region, topic))
+
+
 def delete_retained(account: str, region: str, topic: str) -> Statement:
+    """Returns a row if there was one."""
     return Statement(DELETE, _key(account, region, topic))
+
+
+def expired_retained(now: float, limit: int) -> Query:
+    return Query(EXPIRED, {"now": now, "limit": limit})
+
+
+def delete_expired_retained(account: str, region: str, topic: str, expires: float) -> Statement:
+    """Returns a row, unless another message has taken the topic since."""
+    return Statement(DELETE_EXPIRED, _key(account, region, topic) | {"expires": expires})
+
+
+def count_retained(account: str, region: str) -> Query:
+    return Query(COUNT, {"account": account, "region": region})
 
 
 def get_retained(account: str, region: str, topic: str) -> Query:

@@ -30,6 +30,11 @@ SELECT account, region, client_id, protocol, expiry, ends, subscriptions
  WHERE account = :account AND region = :region AND client_id > :after
  ORDER BY client_id LIMIT :limit"""
 
+GET_SESSION = """
+SELECT account, region, client_id, protocol, expiry, ends, subscriptions
+  FROM session
+ WHERE account = :account AND region = :region AND client_id = :client_id"""
+
 PUT_MESSAGE = """
 INSERT INTO message (id, account, region, topic, payload, properties, origin, at, expires)
 VALUES (:id, :account, :region, :topic, :payload, :properties, :origin, :at, :expires)"""
@@ -39,12 +44,25 @@ INSERT INTO mailbox (account, region, session, message)
 VALUES (:account, :region, :session, :message)
     ON CONFLICT (account, region, session, message) DO NOTHING"""
 
+HAS_ENTRY = """
+SELECT message FROM mailbox
+ WHERE account = :account AND region = :region AND session = :session AND message = :message"""
+
 DELETE_ENTRY = """
 DELETE FROM mailbox
- WHERE account = :account AND region = :region AND session = :session AND message = :message"""
+ WHERE account = :account AND region = :region AND session = :session AND message = :message
+RETURNING message"""
 
 EMPTY_MAILBOX = """
 DELETE FROM mailbox WHERE account = :account AND region = :region AND session = :session"""
+
+# A message's size: the payload's bytes, the topic's characters, the properties' characters.
+QUEUES = """
+SELECT b.session, COUNT(*) AS messages,
+       SUM(LENGTH(m.payload) + LENGTH(m.topic) + LENGTH(CAST(m.properties AS TEXT))) AS bytes
+  FROM mailbox b JOIN message m ON m.id = b.message
+ WHERE b.account = :account AND b.region = :region
+ GROUP BY b.session"""
 
 READ_MAILBOX = """
 SELECT b.message AS id, m.topic, m.payload, m.properties, m.origin, m.at, m.expires
@@ -52,11 +70,6 @@ SELECT b.message AS id, m.topic, m.payload, m.properties, m.origin, m.at, m.expi
  WHERE b.account = :account AND b.region = :region AND b.session = :session
    AND b.message > :after AND b.message <= :until
  ORDER BY b.message LIMIT :limit"""
-
-COUNT_MAILBOX = """
-SELECT COUNT(*) AS waiting
-  FROM mailbox
- WHERE account = :account AND region = :region AND session = :session"""
 
 LAST_MESSAGE = "SELECT COALESCE(MAX(id), 0) AS last FROM message"
 
@@ -66,12 +79,13 @@ DELETE FROM message
 
 # What has been sent with QoS 2 does not expire any more [MQTT-4.3.3-7].
 EXPIRED = """
-SELECT m.id FROM message m
+SELECT m.id, LENGTH(m.payload) + LENGTH(m.topic) + LENGTH(CAST(m.properties AS TEXT)) AS size
+  FROM message m
  WHERE m.expires > 0 AND m.expires <= :now
    AND NOT EXISTS (SELECT 1 FROM flight f WHERE f.message = m.id)
  ORDER BY m.id LIMIT :limit"""
 
-DELETE_ENTRIES = "DELETE FROM mailbox WHERE message = :id"
+DELETE_ENTRIES = "DELETE FROM mailbox WHERE message = :id RETURNING account, region, session"
 
 ORPHANS = """
 SELECT m.id FROM message m
@@ -104,6 +118,10 @@ def delete_session(account: str, region: str, client_id: str) -> list[Statement]
         empty_mailbox(account, region, client_id),
         *delete_exchanges(account, region, client_id),
     ]
+
+
+def get_session(account: str, region: str, client_id: str) -> Query:
+    return Query(GET_SESSION, _key(account, region, client_id))
 
 
 def page_sessions(account: str, region: str, after: str, limit: int) -> Query:
@@ -141,7 +159,13 @@ def put_entry(account: str, region: str, session: str, message: int) -> Statemen
     return Statement(PUT_ENTRY, _entry(account, region, session, message))
 
 
+def has_entry(account: str, region: str, session: str, message: int) -> Query:
+    """Whether a message waits: one row or none."""
+    return Query(HAS_ENTRY, _entry(account, region, session, message))
+
+
 def delete_entry(account: str, region: str, session: str, message: int) -> Statement:
+    """Returns a row if the entry was there."""
     return Statement(DELETE_ENTRY, _entry(account, region, session, message))
 
 
@@ -155,8 +179,9 @@ def read_mailbox(account: str, region: str, session: str, *, after: int, until: 
     return Query(READ_MAILBOX, params | {"after": after, "until": until, "limit": limit})
 
 
-def count_mailbox(account: str, region: str, session: str) -> Query:
-    return Query(COUNT_MAILBOX, {"account": account, "region": region, "session": session})
+def queues(account: str, region: str) -> Query:
+    """How many ``messages`` of how many ``bytes`` wait for each ``session``; who has none has no row."""
+    return Query(QUEUES, {"account": account, "region": region})
 
 
 def last_message() -> Query:
@@ -169,11 +194,12 @@ def delete_body(id: int) -> Statement:
 
 
 def delete_message(id: int) -> list[Statement]:
-    """Delete a message whoever waits for it."""
+    """Delete a message whoever waits for it; the first statement returns whose entries there were."""
     return [Statement(DELETE_ENTRIES, {"id": id}), delete_body(id)]
 
 
 def expired_messages(now: float, limit: int) -> Query:
+    """Ids and sizes."""
     return Query(EXPIRED, {"now": now, "limit": limit})
 
 

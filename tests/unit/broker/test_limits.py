@@ -1,5 +1,7 @@
 """Token buckets: what may be done in a second, and what is remembered of it."""
 
+import pytest
+
 from sekisho.broker.aliases import Aliases
 from sekisho.broker.limits import COMPLAINT_EVERY, Bucket, Complaints, Connects
 from sekisho.broker.resends import GIVE_UP, Resends
@@ -84,7 +86,7 @@ def test_complaints_of_a_kind_once_a_second():
 
 
 def test_what_is_unacknowledged_is_sent_again_each_time_it_is_due():
-    resends, inflight = Resends(30), {7: object()}
+    resends, inflight = Resends(30, GIVE_UP[4]), {7: object()}
     assert resends.look(inflight, 100.0) == ([], [])
     assert resends.look(inflight, 129.9) == ([], [])
     assert resends.look(inflight, 130.0) == ([7], [])
@@ -93,20 +95,21 @@ def test_what_is_unacknowledged_is_sent_again_each_time_it_is_due():
 
 
 def test_an_identifier_that_is_another_messages_by_now_starts_anew():
-    resends = Resends(30)
+    resends = Resends(30, GIVE_UP[4])
     resends.look({7: object()}, 0.0)
     inflight = {7: object()}
     assert resends.look(inflight, 30.0) == ([], [])
     assert resends.look(inflight, 60.0) == ([7], [])
 
 
-def test_after_an_hour_it_is_given_up():
-    resends, inflight = Resends(30), {1: object()}
+@pytest.mark.parametrize(("version", "seconds"), [(4, 3600), (5, 960)])
+def test_after_an_hour_it_is_given_up_and_in_mqtt_5_sooner(version, seconds):
+    resends, inflight = Resends(30, GIVE_UP[version]), {1: object()}
     resends.look(inflight, 0.0)
-    assert resends.look(inflight, GIVE_UP - 1) == ([1], [])
-    assert resends.look(inflight, GIVE_UP) == ([], [1])
+    assert resends.look(inflight, seconds - 1) == ([1], [])
+    assert resends.look(inflight, seconds) == ([], [1])
     del inflight[1]
-    assert resends.look(inflight, GIVE_UP + 60) == ([], [])
+    assert resends.look(inflight, seconds + 60) == ([], [])
 
 
 def test_the_first_topics_get_the_aliases():

@@ -18,7 +18,8 @@ from wsproto.events import (
     TextMessage,
 )
 
-from sekisho.broker.frames import MESSAGE, WHOLE, Frames, framed
+from interop.wire import packet
+from sekisho.broker.frames import MESSAGE, WHOLE, Frames, framed, framed_each
 from sekisho.broker.upgrade import HEADERS, BadUpgrade, Upgrade, opens, refusal
 
 SIZES = [0, 1, 2, 3, 4, 5, 125, 126, 127, 128, 200, 65_535, 65_536, 70_001]
@@ -87,6 +88,15 @@ def test_a_large_incomplete_frame_is_not_kept(client, frames):
     taken = sum(len(payload) for payload in frames.receive(data[: 5 * WHOLE]))
     assert taken > 4 * WHOLE
     assert len(frames._rest) < WHOLE
+
+
+@pytest.mark.parametrize(
+    "sizes", [(0,), (127,), (128,), (2, 0, 200, 130, 1), (127, 128, 16_383, 16_384, 70_000, 3)]
+)
+def test_each_packet_is_sent_in_a_frame_of_its_own(client, sizes):
+    packets = [packet(0x30, bytes(size)) for size in sizes]
+    client.receive_data(framed_each(b"".join(packets)))
+    assert [bytes(event.data) for event in client.events() if event.message_finished] == packets
 
 
 def test_a_ping_is_answered_with_its_payload(client, frames):
