@@ -5,7 +5,7 @@ BIN := .venv/bin
 JAVASCRIPT := tests/interop/javascript
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo run test check bench docs clean
+.PHONY: demo run test check bench fuzz docs clean
 
 demo: .venv/.demo
 	$(BIN)/sekisho demo
@@ -27,13 +27,18 @@ bench: .venv/.demo
 	sh scripts/debian-packages.sh mosquitto gcc libc6-dev libssl-dev
 	$(BIN)/python bench/run.py
 
+FUZZ_SECONDS ?= 600
+
+fuzz: .venv-fuzz/.done
+	PYTHONPATH=tests .venv-fuzz/bin/python -m fuzz --seconds $(FUZZ_SECONDS) $(TARGETS)
+
 docs: .venv/.run
 	$(BIN)/sekisho operations > docs/operations.md
 	{ sed '/^| setting/,$$d' docs/settings.md; $(BIN)/sekisho settings; } > docs/settings.new
 	mv docs/settings.new docs/settings.md
 
 clean:
-	rm -rf .venv .venv-awscli .sekisho bench/bin $(JAVASCRIPT)/node_modules
+	rm -rf .venv .venv-awscli .venv-fuzz .sekisho bench/bin $(JAVASCRIPT)/node_modules
 
 # --- virtual environments; each stamp says which extras are in -------------------------------------------------
 
@@ -68,4 +73,10 @@ clean:
 
 $(JAVASCRIPT)/node_modules/.done: $(JAVASCRIPT)/package.json
 	sh scripts/javascript-packages.sh
+	@touch $@
+
+# atheris is for CPython 3.11 to 3.13 on Linux; nothing but `make fuzz` needs it.
+.venv-fuzz/.done: pyproject.toml
+	$(PYTHON) -m venv .venv-fuzz
+	.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check -e . atheris pytest
 	@touch $@

@@ -108,6 +108,7 @@ def test_an_expired_certificate(device, own, version):
 
 
 def test_a_certificate_without_a_policy(device, version):
+    """[MQTT-3.1.4-2]"""
     bare = device("bare", statements=[])
     refused(bare.wire(), bare.name, version=version)
 
@@ -122,6 +123,7 @@ def test_the_client_id_of_another(device, own, version):
 
 @pytest.mark.parametrize("client_id", ["$me", "x" * 129], ids=["begins with $", "too long"])
 def test_client_ids_that_cannot_be(anything, client_id, version):
+    """[MQTT-3.1.3-8] [MQTT-3.2.2-7]"""
     refused(anything.wire(), client_id, code=0x85, version=version)
 
 
@@ -146,6 +148,7 @@ def test_the_longest_client_id(anything):
 
 
 def test_the_first_packet_must_be_a_connect(anything):
+    """[MQTT-3.1.0-1] [3.1.1 MQTT-3.1.0-1]"""
     with anything.wire() as wire:
         wire.send(b"\xc0\x00")
         assert wire.until_closed() is None
@@ -153,6 +156,7 @@ def test_the_first_packet_must_be_a_connect(anything):
 
 
 def test_mqtt_3_1_is_not_spoken(anything):
+    """[MQTT-3.1.2-2]"""
     with anything.wire() as wire:
         body = text("MQIsdp") + b"\x03\x02\x00\x3c" + text("old")
         wire.send(bytes([0x10, len(body)]) + body)
@@ -183,6 +187,7 @@ def test_a_will_needs_the_right_to_publish_it(device, own, version):
     ids=["qos 2", "wildcard", "too many slashes", "long"],
 )
 def test_what_a_will_may_be(anything, will, code):
+    """[MQTT-3.2.2-12]"""
     if code:
         refused(anything.wire(), "willing", will=will)
         refused(anything.wire(), "willing", code=code, version=5, will=will)
@@ -232,6 +237,7 @@ def test_the_topic_of_the_will_as_a_condition(device):
 
 
 def test_the_connack_of_mqtt_5(anything):
+    """[MQTT-3.1.4-5] [MQTT-3.2.2-9]"""
     session_expiry = b"\x11\x00\x00\x0e\x10"
     with anything.wire() as wire:
         answer = wire.connect("five", 5, keep_alive=600, clean=False, properties=session_expiry)
@@ -260,6 +266,7 @@ def test_the_keep_alive_is_clamped_and_said(anything, asked, granted):
 
 
 def test_a_second_connect_closes_the_connection(anything, version):
+    """[MQTT-3.1.0-2] [3.1.1 MQTT-3.1.0-2]"""
     with anything.online("twice", version) as wire:
         wire.send(connect_packet("twice", version))
         assert wire.until_closed() == (0x82 if version == 5 else None)
@@ -307,6 +314,7 @@ def test_the_certificate_of_the_node_is_for_its_name(anything):
 @pytest.mark.parametrize("port", ["mqtt", "https"])
 @pytest.mark.parametrize("alpn", [None, ["x-amzn-mqtt-ca"], ["something-else"]])
 def test_mqtt_by_alpn_or_by_first_byte(node, anything, port, alpn):
+    """[MQTT-4.2-1] [3.1.1 MQTT-7.1.1-1]"""
     with anything.wire(address=node.address(port), alpn=alpn) as wire:
         expected = "x-amzn-mqtt-ca" if alpn == ["x-amzn-mqtt-ca"] else None
         assert wire.sock.selected_alpn_protocol() == expected

@@ -57,6 +57,7 @@ def wait_for(sub, *words):
 
 
 def test_pub_to_sub(device, version, port):
+    """[3.1.1 MQTT-7.0.0-2]"""
     listener = device("listener")
     topic = f"devices/{listener.name}/a"
     speaker = device("speaker", statements=[allow("Connect", "*"), allow("Publish", f"topic/{topic}")])

@@ -67,6 +67,7 @@ EVERY = {key: value for _, found in PROPERTIES.values() for key, value in found.
 @pytest.mark.parametrize("qos", [0, 1])
 @pytest.mark.parametrize("which", PROPERTIES)
 def test_a_property_goes_through_unchanged(home, name, writer, which, qos):
+    """[MQTT-3.3.2-4] [MQTT-3.3.2-15] [MQTT-3.3.2-16] [MQTT-3.3.2-17] [MQTT-3.3.2-20]"""
     raw, found = PROPERTIES[which]
     with home.online(name, 5) as wire:
         wire.subscribe(name, qos=qos)
@@ -76,6 +77,7 @@ def test_a_property_goes_through_unchanged(home, name, writer, which, qos):
 
 @pytest.mark.parametrize("how", ["live", "stored", "retained"])
 def test_all_of_them_in_their_order(home, name, writer, how):
+    """[MQTT-3.3.2-17] [MQTT-3.3.2-18]"""
     with home.persistent(name, 5)[0] as wire:
         if how != "retained":
             wire.subscribe(name)
@@ -93,6 +95,7 @@ def test_all_of_them_in_their_order(home, name, writer, how):
 
 
 def test_a_will_has_them_too(home, name):
+    """[MQTT-3.1.3-10]"""
     flags, will = 0x02 | 0x04 | 1 << 3, props(5, EVERYTHING) + text(name) + text(b"gone")
     head = text("MQTT") + bytes([5, flags]) + struct.pack("!H", 60) + props(5, b"")
     with home.online(f"o-{name}"[:100], 5) as observer:
@@ -131,7 +134,7 @@ def test_message_expiry_is_brought_into_range(home, name, writer, given, told, q
 
 
 def test_what_waits_for_the_window_expires_there(home, name, writer):
-    """No persistent session: the messages wait in memory."""
+    """No persistent session: the messages wait in memory. [MQTT-3.3.2-5] [MQTT-3.3.2-6]"""
     with home.online(name, 5, properties=short(RECEIVE_MAXIMUM, 1)) as wire:
         wire.subscribe(name)
         wire.acknowledges = False
@@ -154,6 +157,7 @@ def test_what_waits_for_the_window_expires_there(home, name, writer):
 @pytest.mark.parametrize("qos", [0, 1])
 @pytest.mark.parametrize(("maximum", "used"), [(0, 0), (3, 3), (8, 8), (100, 8)])
 def test_aliases_towards_the_client(home, name, writer, maximum, used, qos):
+    """[MQTT-3.1.2-26] [MQTT-3.1.2-27] [MQTT-3.3.2-11]"""
     with home.online(name, 5, properties=short(ALIAS_MAXIMUM, maximum)) as wire:
         wire.subscribe(f"{name}/#", qos=qos)
         for turn in range(2):
@@ -201,6 +205,7 @@ def test_an_alias_that_was_not_sent_is_not_used(home, name, writer):
 
 
 def test_aliases_towards_the_node(home, name, writer):
+    """[MQTT-3.3.2-12]"""
     with home.online(name, 5) as wire:
         wire.subscribe(f"{name}/#")
         writer.publish(f"{name}/a", b"1", properties=short(ALIAS, 8))
@@ -213,6 +218,7 @@ def test_aliases_towards_the_node(home, name, writer):
 
 
 def test_alias_9_is_one_too_many(home, name, writer):
+    """[MQTT-3.2.2-17] [MQTT-3.3.2-9]"""
     writer.send(publish_packet(name, b"", 5, properties=short(ALIAS, 9)))
     assert writer.until_closed() == ALIAS_INVALID
     assert writer.reason_text == "topic alias 9 is above the maximum of 8"
@@ -223,6 +229,7 @@ def test_alias_9_is_one_too_many(home, name, writer):
 
 @pytest.mark.parametrize("persistent", [False, True])
 def test_the_clients_receive_maximum(home, name, writer, persistent):
+    """[MQTT-3.3.4-9] [MQTT-4.9.0-2]"""
     if persistent:
         wire, _ = home.persistent(name, 5, properties=short(RECEIVE_MAXIMUM, 2))
     else:
@@ -296,6 +303,7 @@ def test_server_keep_alive(home, name, asked, granted):
 
 
 def test_assigned_client_id(home):
+    """[MQTT-3.1.3-6] [MQTT-3.1.3-7] [MQTT-3.2.2-16]"""
     with home.anything.wire() as one, home.anything.wire() as two:
         ids = [wire.connect("", 5).properties[ASSIGNED] for wire in (one, two)]
         assert all(ids)
@@ -313,6 +321,7 @@ def test_session_expiry(home, name, asked, granted):
 
 
 def test_what_connack_says(home, name):
+    """[MQTT-3.2.2-9] [MQTT-4.12.0-6]"""
     with home.anything.wire() as wire:
         found = wire.connect(name, 5).properties
     assert found | {SESSION_EXPIRY: 0, KEEP_ALIVE: 60} == {
@@ -336,7 +345,8 @@ def test_what_connack_says(home, name):
 @pytest.mark.parametrize("version", [4, 5])
 @pytest.mark.parametrize("how", ["live", "stored", "retained"])
 def test_what_is_not_acknowledged_is_sent_again(home, name, writer, version, how):
-    """On the same connection, in MQTT 5 too; here after one second instead of thirty."""
+    """On the same connection, in MQTT 5 too; here after one second instead of thirty. [MQTT-3.3.1-1]
+    [MQTT-4.3.2-3] [3.1.1 MQTT-3.3.1-1]"""
     if how == "stored":
         wire, _ = home.persistent(name, version)
     else:

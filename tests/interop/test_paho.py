@@ -86,7 +86,8 @@ def test_publish_and_receive(device, version):
 
 
 def test_a_thousand_messages_in_order(device, version):
-    """More than the window of unacknowledged messages, in both directions."""
+    """More than the window of unacknowledged messages, in both directions. [MQTT-4.6.0-5] [MQTT-4.6.0-6]
+    [3.1.1 MQTT-4.6.0-5] [3.1.1 MQTT-4.6.0-6]"""
     one = device("paho")
     topic = f"devices/{one.name}/a"
     with Paho(one, version) as client:
@@ -98,7 +99,7 @@ def test_a_thousand_messages_in_order(device, version):
 
 
 def test_hash_does_not_match_its_parent(device, version):
-    """Contrary to OASIS (AWS IoT Developer Guide, MQTT)."""
+    """Contrary to OASIS (AWS IoT Developer Guide, MQTT). [MQTT-3.3.2-3] [3.1.1 MQTT-3.3.2-3]"""
     one = device("paho", statements=[allow("*", "*")])
     with Paho(one, version) as client:
         client.next("connect")
@@ -109,6 +110,7 @@ def test_hash_does_not_match_its_parent(device, version):
 
 
 def test_overlapping_subscriptions_deliver_once_at_the_highest_qos(device, version):
+    """[MQTT-3.3.4-2] [3.1.1 MQTT-3.3.5-1]"""
     one = device("paho", statements=[allow("*", "*")])
     with Paho(one, version) as client:
         client.next("connect")
@@ -217,6 +219,7 @@ def test_a_request_and_its_response(device):
 
 
 def test_no_local(device):
+    """[MQTT-3.8.3-3]"""
     one = device("paho", statements=[allow("*", "*")])
     with Paho(one, 5, "a") as mine, Paho(one, 5, "b") as other:
         mine.next("connect"), other.next("connect")

@@ -36,6 +36,7 @@ def assert_cut_within(wire, started, code):
 
 
 def test_an_unauthorized_publish_of_3_1_1_closes_the_connection(device, observer):
+    """[3.1.1 MQTT-3.3.5-2]"""
     one = device("one")
     observer.subscribe("#")
     for qos in (0, 1):

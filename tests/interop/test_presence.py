@@ -233,6 +233,7 @@ def test_events_cannot_be_forged(anything, iot_data, observer):
 
 
 def test_the_client_disconnects(quitter, observer):
+    """[MQTT-3.1.2-10] [MQTT-3.14.4-3] [3.1.1 MQTT-3.1.2-10] [3.1.1 MQTT-3.14.4-3]"""
     events = events_of(observer, quitter)
     with quitter.online(will=will_of(quitter)) as wire:
         events.next("connected")
@@ -251,6 +252,7 @@ def test_the_client_disconnects_with_its_will(quitter, observer):
 
 @pytest.mark.parametrize("how", ["closed", "reset"])
 def test_the_connection_is_lost(quitter, observer, how):
+    """[MQTT-3.1.2-7] [MQTT-3.1.2-8] [3.1.1 MQTT-3.1.2-8]"""
     events = events_of(observer, quitter)
     with quitter.online(will=will_of(quitter)) as wire:
         events.next("connected")
@@ -295,6 +297,7 @@ def test_the_second_connection_keeps_its_subscriptions(quitter, observer):
     ids=["a second CONNECT", "a malformed PUBACK", "QoS 2", "AUTH"],
 )
 def test_a_client_error(quitter, observer, garbage, code):
+    """[MQTT-4.13.1-1] [MQTT-3.14.4-2] [3.1.1 MQTT-4.8.0-1]"""
     events = events_of(observer, quitter)
     for version in (4, 5):
         with quitter.online(version=version, will=will_of(quitter)) as wire:
@@ -408,7 +411,8 @@ def test_a_will_has_its_properties(anything, observer):
 
 @pytest.mark.parametrize("version", [4, 5])
 def test_the_keep_alive_passes(tmp_path, version):
-    """A node of its own, where a second is long enough to be silent for."""
+    """A node of its own, where a second is long enough to be silent for. [MQTT-3.1.2-22]
+    [3.1.1 MQTT-3.1.2-24]"""
     with running(tmp_path / "node", "mqtt.limits.keep_alive_min=1", "mqtt.limits.connect_timeout=1") as node:
         make = Factory(node, node.client("iot"), tmp_path)
         silent, watcher = make("silent"), make("watcher", statements=[allow("*", "*")])

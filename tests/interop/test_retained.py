@@ -37,6 +37,7 @@ def writer(home, name):
 
 @pytest.mark.parametrize("qos", [0, 1])
 def test_who_subscribes_later_gets_it_marked(home, name, version, writer, qos):
+    """[MQTT-3.3.1-5] [3.1.1 MQTT-3.3.1-5] [3.1.1 MQTT-3.3.1-6] [3.1.1 MQTT-3.3.1-8]"""
     writer.publish(name, b"old", retain=True)
     writer.publish(name, b"kept", retain=True)
     with home.online(name, version) as wire:
@@ -80,6 +81,7 @@ def test_only_a_filter_that_is_the_topic_gets_it(home, name, version, writer):
 
 
 def test_an_empty_one_deletes_and_is_forwarded(home, name, version, writer):
+    """[MQTT-3.3.1-6] [MQTT-3.3.1-7] [3.1.1 MQTT-3.3.1-10] [3.1.1 MQTT-3.3.1-11]"""
     writer.publish(name, b"kept", retain=True)
     with home.online(f"o-{name}"[:100], version) as observer:
         observer.subscribe(name)
@@ -93,7 +95,7 @@ def test_an_empty_one_deletes_and_is_forwarded(home, name, version, writer):
 
 
 def test_who_has_subscribed_sees_it_unmarked(home, name, version, writer):
-    """[MQTT-3.3.1-9] in 3.1.1, [MQTT-3.3.1-12] in 5."""
+    """[MQTT-3.3.1-12] [3.1.1 MQTT-3.3.1-9]"""
     with home.online(name, version) as wire:
         wire.subscribe(name)
         writer.publish(name, b"live", retain=True)
@@ -180,6 +182,7 @@ def test_it_survives_kill_9(tmp_path):
 
 
 def test_a_retained_will(home, name, version):
+    """[MQTT-3.1.2-15] [3.1.1 MQTT-3.1.2-17]"""
     with home.online(f"o-{name}"[:100]) as observer:
         observer.subscribe(name)
         home.online(name, version, will=Will(name, b"last words", qos=1, retain=True)).close()

@@ -78,6 +78,8 @@ def send_all(wire, topic, messages):
 
 
 def test_a_new_session_is_not_present_and_a_kept_one_is(home, name, version):
+    """[MQTT-3.1.2-6] [MQTT-3.1.3-2] [MQTT-3.2.2-3] [3.1.1 MQTT-3.1.2-4] [3.1.1 MQTT-3.1.3-2]
+    [3.1.1 MQTT-3.2.2-2] [3.1.1 MQTT-3.2.2-3]"""
     wire, present = home.persistent(name, version)
     assert not present
     wire.disconnect()
@@ -88,6 +90,7 @@ def test_a_new_session_is_not_present_and_a_kept_one_is(home, name, version):
 
 
 def test_what_came_while_away_is_there_in_order(home, name, version, writer):
+    """[MQTT-3.1.2-5] [MQTT-4.5.0-1] [3.1.1 MQTT-3.1.2-4] [3.1.1 MQTT-3.1.2-5] [3.1.1 MQTT-4.5.0-1]"""
     home.subscribed_and_gone(name, name, version=version)
     sent = [b"%d" % number for number in range(20)]
     send_all(writer, name, sent)
@@ -110,6 +113,7 @@ def test_what_was_acknowledged_does_not_come_again(home, name, version, writer):
 
 
 def test_what_was_not_acknowledged_comes_again(home, name, version, writer):
+    """[MQTT-4.4.0-1] [3.1.1 MQTT-4.4.0-1] [3.1.1 MQTT-4.6.0-1]"""
     wire, _ = home.persistent(name, version)
     with wire:
         wire.subscribe(name)
@@ -123,6 +127,7 @@ def test_what_was_not_acknowledged_comes_again(home, name, version, writer):
 
 
 def test_a_connection_that_is_cut_leaves_its_session(home, name, version, writer):
+    """[MQTT-3.1.2-23] [3.1.1 MQTT-4.1.0-1]"""
     with home.persistent(name, version)[0] as wire:
         wire.subscribe(name)
     send_all(writer, name, [b"kept"])
@@ -206,6 +211,7 @@ def test_what_may_no_longer_be_received_does_not_come(home, name, version, write
 
 
 def test_a_clean_start_ends_it(home, name, version, writer):
+    """[MQTT-3.1.2-4] [MQTT-3.1.4-4] [3.1.1 MQTT-3.1.2-6]"""
     home.subscribed_and_gone(name, name, version=version)
     send_all(writer, name, [b"lost"])
     with home.online(name, version) as wire:
@@ -231,6 +237,7 @@ def test_another_version_begins_anew(home, name, version, writer):
 
 @pytest.mark.parametrize(("away", "present"), [(3000, True), (3700, False)])
 def test_it_ends_an_hour_after_the_client_has_gone(home, name, version, writer, away, present):
+    """[MQTT-4.1.0-2]"""
     home.subscribed_and_gone(name, name, version=version, **({"expiry": 99999} if version == 5 else {}))
     send_all(writer, name, [b"waits"])
     with home.later(seconds=away):
@@ -264,6 +271,7 @@ def test_nothing_is_left_of_a_session_that_has_ended(home, name, version, writer
 
 
 def test_an_hour_counts_from_the_disconnect(home, name, version):
+    """[MQTT-4.1.0-1] [3.1.1 MQTT-4.1.0-2]"""
     home.subscribed_and_gone(f"x-{name}"[:100], name)
     with home.persistent(name, version)[0] as wire:
         with home.later(seconds=7200):
@@ -324,6 +332,7 @@ def test_disconnect_cannot_keep_what_ends(home, name):
 
 
 def test_a_takeover_keeps_the_session(home, name, version, writer):
+    """[MQTT-3.1.4-3] [3.1.1 MQTT-3.1.4-2]"""
     older, _ = home.persistent(name, version)
     with older:
         older.subscribe(name)
@@ -433,6 +442,7 @@ def test_replay_is_paced_and_live_traffic_is_not(paced, name, version):
 
 
 def test_message_expiry_is_counted_down_across_queueing(home, name):
+    """[MQTT-3.3.2-5] [MQTT-3.3.2-6]"""
     home.subscribed_and_gone(name, name, version=5)
     with home.online(f"w-{name}"[:100], 5) as writer:
         writer.publish(name, b"short", properties=long(MESSAGE_EXPIRY, 60))

@@ -206,6 +206,7 @@ def test_other_paths_and_methods_go_to_the_api(node):
 
 
 def test_several_packets_of_a_frame_and_a_packet_of_several_frames(node):
+    """[MQTT-6.0.0-2] [3.1.1 MQTT-6.0.0-2]"""
     with SocketWire(node) as wire:
         packets = connect_packet("frames") + subscribe_packet(["ws/frames"])
         packets += b"".join(publish_packet("ws/frames", bytes([n]), qos=0) for n in range(20))
@@ -241,6 +242,7 @@ def test_pings_are_answered_between_messages(node):
 
 
 def test_a_text_frame_ends_it_with_1003_and_is_explained(node, own, observer):
+    """[MQTT-6.0.0-1] [3.1.1 MQTT-6.0.0-1]"""
     observer.subscribe("$aws/events/presence/disconnected/text")
     with SocketWire(node) as wire:
         wire.connect("text", 5)

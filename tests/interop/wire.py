@@ -8,7 +8,10 @@ import ssl
 import struct
 import time
 from collections import deque
+from collections.abc import Iterator
 from typing import Any, NamedTuple
+
+from interop.conformance import Watch
 
 CONNACK, PUBLISH, PUBACK, SUBACK, UNSUBACK, PINGRESP, DISCONNECT = 2, 3, 4, 9, 11, 13, 14
 
@@ -179,6 +182,24 @@ def read_properties(body: bytes, at: int) -> tuple[dict[int, Any], int]:
     return found, end
 
 
+def whole_packets(data: bytes) -> Iterator[Packet]:
+    """The packets that the data begins with."""
+    at = 0
+    while len(data) - at >= 2:
+        for width in range(1, 5):
+            if len(data) <= at + width:
+                return
+            if data[at + width] < 0x80:
+                break
+        else:
+            return
+        size, start = read_varint(data, at + 1)
+        if len(data) < start + size:
+            return
+        yield Packet(data[at], data[start : start + size])
+        at = start + size
+
+
 def tls_context(ca: str, identity: tuple[str, str] | None = None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=ca)
     if identity is not None:
@@ -225,6 +246,7 @@ class Wire:
         self.reason: int | None = None
         self.reason_text = ""
         self.acknowledges = True
+        self.watch = Watch()
         self._buffer = b""
         self._inbox: deque[tuple[Packet, Message]] = deque()
         self._last_id = 0
@@ -242,6 +264,8 @@ class Wire:
     # --- bytes ---------------------------------------------------------------------------------------------
 
     def send(self, data: bytes) -> None:
+        for found in whole_packets(data):
+            self.watch.sent(*found)
         # What the node said before it closed is still to be read.
         with contextlib.suppress(ConnectionError, ssl.SSLError):
             self.sock.sendall(data)
@@ -279,7 +303,9 @@ class Wire:
         if len(buffer) < at + size:
             return None
         self._buffer = buffer[at + size :]
-        return Packet(buffer[0], buffer[at : at + size])
+        found = Packet(buffer[0], buffer[at : at + size])
+        self.watch.saw(*found, at + size)
+        return found
 
     # --- packets -------------------------------------------------------------------------------------------
 

@@ -9,7 +9,8 @@ from sekisho.broker import presence
 from sekisho.broker.authorizer import Authorizer, variables_of
 from sekisho.broker.identification import Unidentified, attributes_of, certificate_id, identify
 from sekisho.logic.arns import arn
-from sekisho.mqtt.packets import Connect
+from sekisho.mqtt.connection import Connection
+from sekisho.mqtt.packets import Connect, Properties
 from sekisho.mqtt.reasons import Reason
 from sekisho.services.identity import Identity
 
@@ -88,6 +89,12 @@ class Admission:
             words = f"there are {self._hub.limits.sessions} persistent sessions already"
             raise self._refused("LIMIT", words, Reason.QUOTA_EXCEEDED, "THROTTLED")
         return authorizer
+
+    def check_size(self, connection: Connection, connack: Properties) -> None:
+        """Refused if the CONNACK is larger than the client's Maximum Packet Size."""
+        if not connection.takes(connack):
+            words = f"a CONNACK is larger than the {connection.peer_maximum_packet_size} bytes it takes"
+            raise self._refused("CLIENT_ERROR", words, Reason.PACKET_TOO_LARGE, "CLIENT_ERROR")
 
     def check_connect(self, authorizer: Authorizer) -> None:
         """Refused unless the policies let this client connect."""

@@ -196,7 +196,9 @@ class Client:
         self.client_id = packet.client_id or "auto-" + secrets.token_hex(16)
         self.admission = Admission(hub, self.peer, self.client_id, self.session)
         seen = hub.changes_seen
+        keep_alive, properties = hub.connack(packet, self.client_id)
         try:
+            self.admission.check_size(self.connection, properties)
             self.authorizer = await self.admission.admit(packet)
         except Refused as refusal:
             self.connection.refuse(refusal.reason, refusal.words)
@@ -218,7 +220,6 @@ class Client:
             if self.durable is not None:
                 hub.sessions.left(self.durable, self)
             return
-        keep_alive, properties = hub.connack(packet, self.client_id)
         self.connection.accept(present, keep_alive, properties)
         self.entry = opened(self, packet)
         self.flush()

@@ -9,11 +9,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from wsproto.connection import Connection, ConnectionState
-from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
+from wsproto.events import BytesMessage, CloseConnection, Ping
 from wsproto.frame_protocol import CloseReason
 
 BINARY = 0x82
 """FIN and the opcode of a binary frame (RFC 6455, 5.2)."""
+
+TEXT = 0x01
+OPCODE = 0x7F
+"""The reserved bits with the opcode; all but FIN."""
 
 MASKED = 0x80
 LENGTH = 0x7F
@@ -82,10 +86,17 @@ class Frames:
                 break
             start, size = head
             first, until = data[at], start + size
+            if first & OPCODE == TEXT and not self._fragmented:
+                # Whether it is UTF-8 does not matter, so that the code is the same however it comes.
+                self.failure = Failure(
+                    CloseReason.UNSUPPORTED_DATA,
+                    "a text frame; MQTT is sent in binary frames [MQTT-6.0.0-1]",
+                )
+                break
             if until > end and size <= WHOLE:
                 self._rest = data[at:]
                 break
-            if first == BINARY and until <= end and not self._fragmented:
+            if first == BINARY and until <= end and not self._fragmented and _shortest(start - at, size):
                 payloads.append(_unmasked(data, start, size))
                 at = until
             elif self._bounded(first, size):
@@ -121,12 +132,6 @@ class Frames:
                         self.over = True
                     else:
                         self.failure = Failure(event.code, event.reason or "a WebSocket frame is malformed")
-                    return
-                case TextMessage():
-                    self.failure = Failure(
-                        CloseReason.UNSUPPORTED_DATA,
-                        "a text frame; MQTT is sent in binary frames [MQTT-6.0.0-1]",
-                    )
                     return
                 case _:
                     pass  # a pong
@@ -188,6 +193,11 @@ def _head(data: bytes, at: int, end: int) -> tuple[int, int] | None:
             return None
         size = int.from_bytes(data[at + 2 : at + 2 + width])
     return (start, size) if end >= start else None
+
+
+def _shortest(head: int, size: int) -> bool:
+    """Whether the length is in the fewest bytes, as it must be (RFC 6455, 5.2): wsproto says so if not."""
+    return head == 6 or size > (125 if head == 8 else 65_535)
 
 
 def _unmasked(data: bytes, start: int, size: int) -> bytes:

@@ -168,7 +168,7 @@ class Connection:
         packet = decode(first, body, self.version)
         if isinstance(packet, Disconnect):
             refuse_if(check_disconnect(packet, self._session_expiry))
-            self._over = self._parted = True  # [MQTT-3.14.4-2]
+            self._over = self._parted = True  # [MQTT-3.14.4-1]
         elif isinstance(packet, Subscribe):
             refuse_if(check_subscribe(packet, self.profile, self.limits))
         elif isinstance(packet, Auth):
@@ -189,6 +189,12 @@ class Connection:
         refuse_if(check_connect(packet, self.profile, self.limits))
 
     # -- answering CONNECT, and ending
+
+    def takes(self, properties: Properties) -> bool:
+        """Whether a CONNACK with these properties is not too large for the peer [MQTT-3.1.2-24]. Where it is,
+        the peer must be refused: before a CONNACK it may be sent nothing [MQTT-3.2.0-1]."""
+        raw = encode(Connack(Reason.SUCCESS, False, properties), self.version)
+        return len(raw) <= self.peer_maximum_packet_size
 
     def accept(self, session_present: bool, keep_alive: int | None, properties: Properties) -> None:
         """Queue the CONNACK of success and open the connection.
@@ -283,7 +289,7 @@ class Connection:
 
     @property
     def can_send(self) -> bool:
-        """Whether the peer's receive maximum and our limit leave room for `publish` [MQTT-3.3.4-7]."""
+        """Whether the peer's receive maximum and our limit leave room for `publish` [MQTT-3.3.4-9]."""
         return len(self.inflight) < min(self.peer_receive_maximum, self.limits.outbound_inflight)
 
     @property

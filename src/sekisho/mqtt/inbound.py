@@ -69,7 +69,7 @@ class Inbound:
         if qos > self._maximum_qos:
             raise MalformedPacket(Reason.QOS_NOT_SUPPORTED, f"QoS {qos} is not supported")
         # 3.1.1 has no Receive Maximum to break: there the caller stops reading while it is full.
-        if version == 5 and self.full and packet_id not in self._unacknowledged:  # [MQTT-3.3.4-9]
+        if version == 5 and self.full and packet_id not in self._unacknowledged:  # [MQTT-3.3.4-7]
             raise MalformedPacket(
                 Reason.RECEIVE_MAXIMUM_EXCEEDED,
                 f"more than {self._limits.inbound_inflight} messages are unacknowledged",

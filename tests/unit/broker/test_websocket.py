@@ -60,6 +60,7 @@ def test_a_whole_frame_is_its_payload(client, frames, size):
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("step", [1, 2, 3, 7, 1000, 16_384])
 def test_a_frame_may_come_in_any_pieces(client, frames, size, step):
+    """[MQTT-6.0.0-2] [3.1.1 MQTT-6.0.0-2]"""
     if size > 1000 and step < 7:
         step *= 997
     payload = os.urandom(size)
@@ -137,6 +138,11 @@ def test_after_our_close_pings_are_not_answered(client, frames):
 
 BAD = {
     "a text frame": (frame(0x81, b"text"), 1003),
+    "a text frame that is not UTF-8": (frame(0x81, b"\xff"), 1003),
+    "a long text frame that is not UTF-8": (b"\x81\xfe\x80\x00abcd" + bytes(200), 1003),
+    "a text frame inside another message": (frame(0x02, b"x") + frame(0x81, b"y"), 1002),
+    "a message inside another that begins empty": (frame(0x02, b"") + frame(0x82, b"y"), 1002),
+    "a text frame inside another that begins empty": (frame(0x02, b"") + frame(0x81, b"y"), 1002),
     "no mask": (b"\x82\x01x", 1002),
     "no mask, no payload": (b"\x82\x00", 1002),
     "a reserved bit": (frame(0xC2, b"x"), 1002),
@@ -149,6 +155,11 @@ BAD = {
     "a close with a code for no wire": (frame(0x88, (1006).to_bytes(2)), 1002),
     "a close whose reason is not text": (frame(0x88, (1000).to_bytes(2) + b"\xff"), 1007),
     "a ping of 126 bytes": (b"\x89\xfe\x00\x7eabcd" + bytes(126), 1002),
+    "a length of two bytes that fits in none": (b"\x82\xfe\x00\x01abcdx", 1002),
+    "a length of eight bytes that fits in two": (
+        b"\x82\xff" + (200).to_bytes(8) + b"abcd" + bytes(200),
+        1002,
+    ),
     "a message beyond the limit": (b"\x82\xff" + (MESSAGE + 1).to_bytes(8) + b"abcd", 1009),
     "a length with its first bit set": (b"\x82\xff" + (1 << 63).to_bytes(8) + b"abcd", 1009),
 }
@@ -157,6 +168,7 @@ BAD = {
 @pytest.mark.parametrize("step", [1, 1000])
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_frame_ends_it_with_its_code(client, frames, name, step):
+    """[MQTT-6.0.0-1] [3.1.1 MQTT-6.0.0-1]"""
     data, code = BAD[name]
     before = client.send(BytesMessage(b"good"))
     received = payload_of(frames, before + data, step)
@@ -276,6 +288,7 @@ def test_a_request_may_come_in_pieces_and_frames_behind_it_are_kept(step):
     [("mqtt", "mqtt"), ("mqttv3.1", "mqttv3.1"), ("other, mqttv3.1, mqtt", "mqttv3.1")],
 )
 def test_another_implementation_takes_the_answer(offered, chosen):
+    """[MQTT-6.0.0-4] [3.1.1 MQTT-6.0.0-4]"""
     theirs = WSConnection(ConnectionType.CLIENT)
     offer = Request("localhost", "/mqtt", subprotocols=offered.split(", "))
     upgrade = Upgrade()
@@ -294,7 +307,10 @@ WRONG = {
     "no version": (request({"Sec-WebSocket-Version": None}), 400),
     "an old version": (request({"Sec-WebSocket-Version": "8"}), 426),
     "no subprotocol": (request({"Sec-WebSocket-Protocol": None}), 400),
-    "another subprotocol": (request({"Sec-WebSocket-Protocol": "wamp"}), 400),
+    "MQTT-6.0.0-3, 3.1.1 MQTT-6.0.0-3 another subprotocol": (
+        request({"Sec-WebSocket-Protocol": "wamp"}),
+        400,
+    ),
     "no host": (request({"Host": None}), 400),
     "a host that is no name": (request({"Host": "\xff" * 70}), 400),
     "a body": (request({"Content-Length": "3"}) + b"abc", 400),

@@ -103,7 +103,7 @@ def test_a_whole_life(version):
     connection.send(Pingresp())
     assert sent(connection) == [Pingresp()]
     assert told(connection, Disconnect(0, N)) == [Disconnect(0, N)]
-    assert told(connection, Pingreq()) == []  # [MQTT-3.14.4-2]
+    assert told(connection, Pingreq()) == []  # [MQTT-3.14.4-1] [3.1.1 MQTT-3.14.4-2]
     connection.disconnect(0x8B)
     assert connection.data_to_send() == b""
     assert (connection.state, connection.deadline) == (State.CLOSED, None)
@@ -135,14 +135,15 @@ LEVEL_6 = bytes.fromhex("100d 0004 4d515454 06 02 003c 0001 63")
 
 # name -> (profile, packet or bytes, reason)
 REFUSED = {
-    "MQTT-3.1.0-1 first packet": (STRICT, encode(publish(), 4), 0x82),
+    "MQTT-3.1.0-1, 3.1.1 MQTT-3.1.0-1 first packet": (STRICT, encode(publish(), 4), 0x82),
     "MQTT-3.1.0-1 first byte alone": (STRICT, b"G", 0x82),
-    "MQTT-3.1.2-2 level 3": (STRICT, LEVEL_3, 0x84),
-    "MQTT-3.1.2-2 level 6": (EXTENDED, LEVEL_6, 0x84),
-    "MQTT-3.1.3-8 empty identifier, session kept": (EXTENDED, connect(4, "", clean=False), 0x85),
+    "3.1.2.2 level 3": (STRICT, LEVEL_3, 0x84),
+    "MQTT-3.1.2-2, 3.1.1 MQTT-3.1.2-2 level 6": (EXTENDED, LEVEL_6, 0x84),
+    "3.1.1 MQTT-3.1.3-8 empty identifier, session kept": (EXTENDED, connect(4, "", clean=False), 0x85),
+    "3.1.1 MQTT-3.1.3-9 identifier rejected": (EXTENDED, connect(4, "$c"), 0x85),
     "AWS: empty identifier in 3.1.1": (STRICT, connect(4, ""), 0x85),
     "AWS: identifier starts with $": (STRICT, connect(4, "$c"), 0x85),
-    "AWS: identifier starts with $ in 5": (STRICT, connect(5, "$c"), 0x85),
+    "MQTT-3.1.3-8 AWS: identifier starts with $ in 5": (STRICT, connect(5, "$c"), 0x85),
     "AWS: identifier of 129 bytes": (STRICT, connect(5, "a" + "ä" * 64), 0x85),
     "MQTT-3.2.2-12 will of QoS 2": (STRICT, connect(will=will(qos=2)), 0x9B),
     "will of QoS 2 in 3.1.1": (STRICT, connect(4, will=will(qos=2)), 0x9B),
@@ -165,6 +166,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_connect_that_is_refused(name):
+    """[MQTT-3.2.2-6] [MQTT-3.2.2-7] [3.1.1 MQTT-3.2.2-4] [3.1.1 MQTT-3.2.2-5]"""
     profile, packet, reason = REFUSED[name]
     raw = packet if isinstance(packet, bytes) else encode(packet, 4)
     connection = Connection(profile, LIMITS, 0.0)
@@ -207,7 +209,7 @@ def test_enhanced_authentication_where_there_is_one():
     [
         (EXTENDED, 0x87, [Connack(0x87, False, N)]),
         (EXTENDED, 0x86, [Connack(0x86, False, N)]),
-        (EXTENDED, 0x9B, []),  # [MQTT-3.2.2-6]: no return code says so
+        (EXTENDED, 0x9B, []),  # [3.1.1 MQTT-3.2.2-6]: no return code says so
         (STRICT, 0x87, []),
         (STRICT, 0x86, [Connack(0x86, False, N)]),  # AWS answers a custom authorizer's refusal
     ],
@@ -221,6 +223,7 @@ def test_refusing_3_1_1(profile, reason, answer):
 
 
 def test_a_reason_that_the_packet_cannot_carry_becomes_unspecified():
+    """[MQTT-3.2.2-8] [MQTT-3.14.2-1]"""
     connection = Connection(STRICT, LIMITS, 0.0)
     connection.receive(encode(connect(), 5), 1.0)
     connection.refuse(0x8E, "")
@@ -231,12 +234,30 @@ def test_a_reason_that_the_packet_cannot_carry_becomes_unspecified():
 
 
 def test_a_reason_string_that_does_not_fit_is_left_out():
+    """[MQTT-3.14.2-3]"""
     connection = opened(maximum_packet_size=20)
     connection.disconnect(0x87, "x" * 50)
     assert sent(connection) == [Disconnect(0x87, N)]
     connection = opened()
     connection.disconnect(0x87, "x" * 70_000)
     assert sent(connection) == [Disconnect(0x87, {"reason_string": "x" * 1000})]
+
+
+def test_a_reason_string_of_a_puback_that_does_not_fit_is_left_out():
+    """[MQTT-3.4.2-2]"""
+    connection = opened(maximum_packet_size=13)
+    connection.acknowledge(1, 0x87, "shrt")
+    connection.acknowledge(2, 0x87, "longer")
+    assert sent(connection) == [Puback(1, 0x87, {"reason_string": "shrt"}), Puback(2, 0x87, N)]
+
+
+@pytest.mark.parametrize(("size", "takes"), [(7, False), (8, True)])
+def test_a_connack_that_is_larger_than_the_peer_takes(size, takes):
+    connection = Connection(STRICT, LIMITS, 0.0)
+    connection.receive(encode(connect(maximum_packet_size=size), 5), 1.0)
+    assert connection.takes({"server_keep_alive": 60}) is takes
+    connection.accept(False, None, {"server_keep_alive": 60})
+    assert sent(connection) == ([Connack(0, False, {"server_keep_alive": 60})] if takes else [])
 
 
 def test_answers_out_of_turn():
@@ -287,7 +308,7 @@ def test_deadlines():
     assert connection.deadline == 102.0 + 60
     ping = encode(Pingreq(), 5)
     connection.receive(ping[:1], 120.0)
-    assert connection.deadline == 102.0 + 60  # [MQTT-3.1.2-22] speaks of packets, not bytes
+    assert connection.deadline == 102.0 + 60  # [MQTT-3.1.2-22], [3.1.1 MQTT-3.1.2-24]: packets, not bytes
     connection.receive(ping[1:], 121.0)
     assert connection.deadline == 121.0 + 60
     connection.disconnect(0x8D)
@@ -308,12 +329,13 @@ def test_no_keep_alive_no_deadline():
 # name -> (profile, version, packet, reason)
 VIOLATIONS = {
     "MQTT-3.1.0-2 second CONNECT": (STRICT, 5, connect(), 0x82),
+    "3.1.1 MQTT-3.1.0-2 second CONNECT": (STRICT, 4, connect(4), 0x82),
     "2.1.2 CONNACK": (STRICT, 5, Connack(0, False, N), 0x82),
     "2.1.2 SUBACK": (STRICT, 4, Suback(1, (0,), N), 0x82),
     "2.1.2 UNSUBACK": (STRICT, 5, Unsuback(1, (0,), N), 0x82),
     "2.1.2 PINGRESP": (STRICT, 4, Pingresp(), 0x82),
-    "AWS: AUTH": (STRICT, 5, Auth(0x19, {"authentication_method": "m"}), 0x82),
-    "AWS: PUBLISH of QoS 2": (STRICT, 5, publish(qos=2), 0x9B),
+    "MQTT-4.12.0-7 AUTH": (STRICT, 5, Auth(0x19, {"authentication_method": "m"}), 0x82),
+    "MQTT-3.2.2-11 PUBLISH of QoS 2": (STRICT, 5, publish(qos=2), 0x9B),
     "AWS: PUBLISH of QoS 2 in 3.1.1": (STRICT, 4, publish(qos=2), 0x9B),
     "AWS: SUBSCRIBE of QoS 2": (STRICT, 5, subscribe("a", qos=2), 0x9B),
     "AWS: PUBREC": (STRICT, 5, Pubrec(1, 0, N), 0x82),
@@ -322,7 +344,8 @@ VIOLATIONS = {
     "AWS: subscription identifier": (STRICT, 5, subscribe("a", subscription_identifier=(1,)), 0xA1),
     "AWS: nine filters": (STRICT, 5, subscribe(*"abcdefghi"), 0x97),
     "MQTT-3.3.2-2 wildcard in a topic": (STRICT, 5, publish("a/+"), 0x90),
-    "MQTT-4.7.3-1 empty topic in 3.1.1": (STRICT, 4, publish(""), 0x90),
+    "3.1.1 MQTT-3.3.2-2 wildcard in a topic": (STRICT, 4, publish("a/#"), 0x90),
+    "3.1.1 MQTT-4.7.3-1 empty topic": (STRICT, 4, publish(""), 0x90),
     "3.3.2.1 empty topic without alias": (STRICT, 5, publish(""), 0x82),
     "AWS: topic too deep": (STRICT, 5, publish("a/b/c/d/e/f/g/h/i"), 0x90),
     "AWS: topic too long": (STRICT, 4, publish("a" * 257), 0x90),
@@ -335,7 +358,7 @@ VIOLATIONS = {
         0x82,
     ),
     "MQTT-3.3.2-14 response topic": (STRICT, 5, publish(response_topic="a/#"), 0x82),
-    "MQTT-3.3.2-9 topic alias above the maximum": (STRICT, 5, publish(topic_alias=9), 0x94),
+    "MQTT-3.3.2-9, MQTT-3.2.2-17 topic alias above the maximum": (STRICT, 5, publish(topic_alias=9), 0x94),
     "3.3.2.3.4 topic alias without topic": (STRICT, 5, publish("", topic_alias=1), 0x82),
     "MQTT-3.8.3-4 shared and no_local": (STRICT, 5, subscribe("$share/g/a", no_local=True), 0x82),
     "3.14.2.2.2 session kept after all": (STRICT, 5, Disconnect(0, {"session_expiry_interval": 1}), 0x82),
@@ -361,6 +384,7 @@ def test_violations(name):
 
 
 def test_a_stream_that_breaks_off_after_good_packets():
+    """[MQTT-3.2.2-15]"""
     connection = opened()
     packets = connection.receive(encode(publish(), 5) + b"\x30\xff\xff\x7f" + bytes(10), 2.0)
     assert packets[0] == publish()
@@ -407,6 +431,7 @@ def test_session_expiry_at_disconnect():
 
 
 def test_topic_aliases():
+    """[MQTT-3.3.2-12]"""
     connection = opened()
     assert told(connection, publish("a", topic_alias=1, content_type="t")) == [publish("a", content_type="t")]
     assert told(connection, publish("b", topic_alias=8)) == [publish("b")]
@@ -429,7 +454,7 @@ def test_more_topics_than_are_remembered():
 
 
 def test_receive_maximum():
-    """[MQTT-3.3.4-9]: acknowledging makes room; one more than that is the client's fault."""
+    """[MQTT-3.3.4-7]: acknowledging makes room; one more than that is the client's fault."""
     connection = opened(limits=replace(LIMITS, inbound_inflight=2))
     told(connection, publish(qos=1, packet_id=1))
     assert not connection.inbound_full
@@ -484,6 +509,7 @@ def test_negative_acknowledgements(version, problems, expected):
 
 @pytest.mark.parametrize("version", [4, 5])
 def test_publish_and_settle(version):
+    """[MQTT-4.3.2-3]"""
     connection = opened(version)
     first = connection.publish("a", b"1", 1, False, N, "one")
     second = connection.publish("b", b"2", 1, True, N, "two", dup=True)
@@ -501,6 +527,7 @@ def test_publish_and_settle(version):
 
 @pytest.mark.parametrize(("theirs", "ours", "window"), [(2, 100, 2), (65535, 3, 3)])
 def test_the_outbound_window(theirs, ours, window):
+    """[MQTT-3.3.4-9] [MQTT-4.9.0-1] [MQTT-4.9.0-2]"""
     connection = opened(limits=replace(LIMITS, outbound_inflight=ours), receive_maximum=theirs)
     for number in range(window):
         assert connection.can_send
@@ -513,6 +540,7 @@ def test_the_outbound_window(theirs, ours, window):
 
 
 def test_packet_identifiers_go_round_and_skip_what_is_in_use():
+    """[MQTT-2.2.1-4] [MQTT-4.3.2-1] [3.1.1 MQTT-2.3.1-4] [3.1.1 MQTT-4.3.2-1]"""
     connection = opened(4)
     assert connection.publish("a", b"", 1, False, N, "kept") == 1
     seen = set()

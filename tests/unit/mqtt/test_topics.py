@@ -80,11 +80,15 @@ def judged(wrong, words):
 
 @pytest.mark.parametrize("topic", TOPICS)
 def test_check_topic(topic):
+    """[MQTT-4.7.0-1] [MQTT-4.7.3-1] [MQTT-4.7.3-2] [3.1.1 MQTT-4.7.1-1] [3.1.1 MQTT-4.7.3-1]
+    [3.1.1 MQTT-4.7.3-2]"""
     assert judged(check_topic(topic), TOPICS[topic]), check_topic(topic)
 
 
 @pytest.mark.parametrize("filter", FILTERS)
 def test_check_filter(filter):
+    """[MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.3-1] [MQTT-4.7.3-2] [MQTT-4.8.2-1] [MQTT-4.8.2-2]
+    [3.1.1 MQTT-4.7.1-2] [3.1.1 MQTT-4.7.1-3] [3.1.1 MQTT-4.7.3-1] [3.1.1 MQTT-4.7.3-2]"""
     assert judged(check_filter(filter), FILTERS[filter]), check_filter(filter)
 
 
@@ -133,6 +137,13 @@ MATCHES = {
     ("+/b/#", "a/b/c"): (True, True),
     ("a/+/#", "a"): (False, False),
     ("+/#", "a"): (True, False),
+    # Nothing is normalized: composed and decomposed, letters and their wide forms, an invisible character.
+    ("caf\u00e9", "cafe\u0301"): (False, False),
+    ("cafe\u0301", "cafe\u0301"): (True, True),
+    ("a", "\uff41"): (False, False),
+    ("a", "\ufeffa"): (False, False),
+    ("\ufeffa/+", "\ufeffa/b"): (True, True),
+    ("a//b", "a/b"): (False, False),
     # [MQTT-4.7.2-1]
     ("#", "$SYS"): (False, False),
     ("+/a", "$SYS/a"): (False, False),
@@ -145,6 +156,7 @@ MATCHES = {
 
 @pytest.mark.parametrize(("filter", "topic"), MATCHES)
 def test_matches(filter, topic):
+    """[MQTT-4.7.2-1] [MQTT-4.7.3-4] [3.1.1 MQTT-4.7.2-1] [3.1.1 MQTT-4.7.3-4]"""
     oasis, aws = MATCHES[filter, topic]
     assert matches(filter, topic, True) is oasis
     assert matches(filter, topic, False) is aws
