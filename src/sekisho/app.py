@@ -10,7 +10,6 @@ import socket
 import uuid
 from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,10 +21,9 @@ from sekisho import __version__
 from sekisho.aws.catalog import Catalog
 from sekisho.aws.request import Request
 from sekisho.aws.service import Service
-from sekisho.broker.client import Client
 from sekisho.broker.deadlines import Deadlines
+from sekisho.broker.extended import client_of
 from sekisho.broker.hub import Hub
-from sekisho.broker.limited import LimitedClient
 from sekisho.broker.listener import Listener, Peer, bind
 from sekisho.broker.registry import Registry
 from sekisho.broker.reserved import FleetProvisioning
@@ -38,7 +36,7 @@ from sekisho.clock import Clock
 from sekisho.config import Config
 from sekisho.keyring import Keyring, open_keyring, write_private
 from sekisho.logic.certificates import make_ca, make_server_certificate
-from sekisho.mqtt.profile import STRICT, Limits
+from sekisho.mqtt.profile import PROFILES, Limits
 from sekisho.services import (
     broker_view,
     caller_identity,
@@ -95,9 +93,6 @@ MODULES: dict[str, Sequence[ModuleType]] = {
     "sekisho": (node, broker_view),
 }
 """Service → the files of its operations. What the node serves is exactly these services."""
-
-PROFILE = replace(STRICT, will_delay=False)
-"""AWS's profile less what this version lacks: a client is told (CONNACK) and refused, never ignored."""
 
 DEVICE_PLANE = "iotidentity"
 """Reached over MQTT, never over HTTP."""
@@ -159,7 +154,7 @@ class Node:
             store,
             Identities(store),
             refusals,
-            PROFILE,
+            PROFILES[config["mqtt.profile"]],
             self._limits(),
             outbound_bytes=config["mqtt.limits.outbound_bytes"],
             domain=config["endpoint"],
@@ -192,6 +187,7 @@ class Node:
         self._run(feed.run(changed), "feed")
         self._run(hub.mailbox.run(), "mailbox")
         self._run(hub.sessions.run(), "sessions")
+        self._run(hub.wills.run(), "wills")
         self._run(hub.retained.run(), "retained")
         self._run(hub.journal.run(), "connections")
         self._run(hub.resend(), "resends")
@@ -250,7 +246,7 @@ class Node:
         loop = asyncio.get_running_loop()
         context = self._tls_context(keyring)
         flusher = Flusher(loop)
-        client = LimitedClient if hub.enforce_limits else Client
+        client = client_of(hub)
         life = config["mqtt.limits.websocket_seconds"]
 
         def authenticate(request: HttpRequest) -> Awaitable[Principal]:

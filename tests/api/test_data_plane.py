@@ -18,7 +18,7 @@ from botocore.httpsession import URLLib3Session
 
 from interop.devices import ANYTHING, allow
 from interop.wire import Will
-from sekisho.app import MODULES, PROFILE, load_services
+from sekisho.app import MODULES, load_services
 from sekisho.aws.errors import (
     AwsError,
     ForbiddenException,
@@ -31,7 +31,7 @@ from sekisho.cli.commands import read_credentials
 from sekisho.clock import Clock
 from sekisho.config import load_config
 from sekisho.logic.policy import NamedPolicy, PolicySet, parse_policy
-from sekisho.mqtt.profile import Limits
+from sekisho.mqtt.profile import STRICT, Limits
 from sekisho.services.api import Api
 from sekisho.services.call import Caller, Deps, Principal
 from sekisho.services.identity import Identities
@@ -391,7 +391,7 @@ class Acknowledging:
     def __init__(self, wire):
         from threading import Thread
 
-        self._thread = Thread(target=lambda: wire._inbox.append(wire.message()))
+        self._thread = Thread(target=lambda: wire._inbox.append(wire.publication()))
 
     def __enter__(self):
         self._thread.start()
@@ -472,7 +472,7 @@ async def door(path) -> AsyncIterator[Api]:
         store,
         Identities(store),
         refusals,
-        PROFILE,
+        STRICT,
         Limits(),
         outbound_bytes=1 << 20,
         domain="localhost",

@@ -42,6 +42,8 @@ class Watch:
         self.asked: dict[int, Any] = {}
         """The properties of that CONNECT."""
         self.accepted = False
+        self.resumed = False
+        """Whether the session was there before."""
         self.over = False
         self.given: set[int] = set()
         """Packet identifiers that were ever received."""
@@ -96,6 +98,7 @@ class Watch:
         # [MQTT-3.2.2-6] [3.1.1 MQTT-3.2.2-4]
         assert not (body[0] and body[1]), "a session is present, and refused"
         self.accepted = body[1] == 0
+        self.resumed = body[0] == 1
         self.over = not self.accepted
 
     def _publish(self, first: int, body: bytes) -> None:
@@ -109,7 +112,9 @@ class Watch:
             assert number, "packet identifier 0"  # [MQTT-2.2.1-4] [3.1.1 MQTT-2.3.1-4]
             if dup:
                 # A duplicate is one, whatever its publisher said [MQTT-3.3.1-3] [3.1.1 MQTT-3.3.1-3].
-                assert number in self.given, f"the first of {number} is marked as a duplicate"
+                # QoS 2 of a resumed session keeps its identifier [MQTT-4.4.0-1]; QoS 1 is sent as new.
+                begun_before = self.resumed and qos == 2
+                assert number in self.given or begun_before, f"the first of {number} is marked as a duplicate"
             else:
                 # [MQTT-3.3.1-1] [MQTT-4.3.2-1] [MQTT-4.3.2-2] [3.1.1 MQTT-3.3.1-1] [3.1.1 MQTT-4.3.2-1]
                 assert number not in self.open, f"packet identifier {number} is in use"

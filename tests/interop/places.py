@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from interop.devices import ANYTHING, Device, Factory
-from interop.wire import PUBLISH, Wire, packet, props, read_properties, read_text
+from interop.wire import Wire, packet, props, read_properties, read_text
 from nodes import Node, running
 
 SESSION_EXPIRY, RECEIVE_MAXIMUM, ALIAS_MAXIMUM, PACKET_MAXIMUM = 0x11, 0x21, 0x22, 0x27
@@ -91,8 +91,7 @@ class Seen:
     """One PUBLISH with its flags."""
 
     def __init__(self, wire: Wire, within: float = 10.0) -> None:
-        got = wire.take(PUBLISH, within)
-        wire.message()  # the same, out of the inbox
+        got, _ = wire.publication(within)
         self.dup, self.qos, self.retain = got.first >> 3 & 1, got.first >> 1 & 3, got.first & 1
         topic, at = read_text(got.body, 0)
         self.topic = topic.decode()

@@ -67,6 +67,18 @@ def test_what_is_wrong_is_noticed(name):
         show(seen, wrong)
 
 
+@pytest.mark.parametrize(("present", "right"), [("00", False), ("01", True)])
+def test_a_duplicate_of_qos_2_may_be_an_earlier_connections(present, right):
+    seen = watch(5)
+    show(seen, f"20 03 {present} 00 00")
+    duplicate = "3c 06 0001 61 0001 00"
+    if right:
+        show(seen, duplicate)
+    else:
+        with pytest.raises(AssertionError):
+            show(seen, duplicate)
+
+
 def test_what_is_right_is_let_be():
     seen = watch(5)
     show(seen, CONNACK5, "d0 00", "90 04 0001 00 01", "30 07 0001 61 03 23 0002", "32 06 0001 61 0001 00")

@@ -303,7 +303,7 @@ def test_what_a_member_refuses_goes_to_no_other(home, name, other):
         for wire in (one, two):
             wire.ping()
             while wire._inbox:
-                taken.append(wire._inbox.popleft().payload)
+                taken.append(wire._inbox.popleft()[1].payload)
         assert sorted(taken) == sent
         for wire in (one, two):
             for number in sorted(wire.watch.open):

@@ -55,6 +55,7 @@ class Will(NamedTuple):
     payload: bytes = b"gone"
     qos: int = 0
     retain: bool = False
+    properties: bytes = b""
 
 
 def text(value: str | bytes) -> bytes:
@@ -92,7 +93,7 @@ def connect_packet(
     tail = text(client_id)
     if will is not None:
         flags |= 0x04 | will.qos << 3 | (0x20 if will.retain else 0)
-        tail += props(version, b"") + text(will.topic) + text(will.payload)
+        tail += props(version, will.properties) + text(will.topic) + text(will.payload)
     head = text("MQTT") + bytes([version, flags]) + struct.pack("!H", keep_alive)
     return packet(0x10, head + props(version, properties) + tail)
 
@@ -112,9 +113,11 @@ def publish_packet(
     return packet(0x30 | qos << 1 | retain, body)
 
 
-def subscribe_packet(filters: list[str], version: int = 4, *, packet_id: int = 1, qos: int = 1) -> bytes:
+def subscribe_packet(
+    filters: list[str], version: int = 4, *, packet_id: int = 1, qos: int = 1, properties: bytes = b""
+) -> bytes:
     wanted = b"".join(text(filter) + bytes([qos]) for filter in filters)
-    return packet(0x82, struct.pack("!H", packet_id) + props(version, b"") + wanted)
+    return packet(0x82, struct.pack("!H", packet_id) + props(version, properties) + wanted)
 
 
 def unsubscribe_packet(filters: list[str], version: int = 4, *, packet_id: int = 1) -> bytes:
@@ -153,7 +156,8 @@ def read_text(body: bytes, at: int) -> tuple[bytes, int]:
 
 
 def read_properties(body: bytes, at: int) -> tuple[dict[int, Any], int]:
-    """The properties that begin at ``at``, and where they end; user properties are a list of pairs."""
+    """The properties that begin at ``at``, and where they end; user properties are a list of pairs,
+    subscription identifiers one of numbers."""
     size, at = read_varint(body, at)
     end = at + size
     found: dict[int, Any] = {}
@@ -166,7 +170,8 @@ def read_properties(body: bytes, at: int) -> tuple[dict[int, Any], int]:
             found[name] = int.from_bytes(body[at : at + width])
             at += width
         elif kind == VARINT:
-            found[name], at = read_varint(body, at)
+            value, at = read_varint(body, at)
+            found.setdefault(name, []).append(value)
         elif kind == TEXT:
             found[name], at = read_text(body, at)
         else:
@@ -243,7 +248,7 @@ class Wire:
         self.acknowledges = True
         self.watch = Watch()
         self._buffer = b""
-        self._inbox: deque[Message] = deque()
+        self._inbox: deque[tuple[Packet, Message]] = deque()
         self._last_id = 0
 
     def __enter__(self) -> Wire:
@@ -310,7 +315,7 @@ class Wire:
         while True:
             got = self.read(max(until - time.monotonic(), 0))
             if got.kind == PUBLISH:
-                self._inbox.append(self._message(got))
+                self._inbox.append((got, self._message(got)))
                 if kind == PUBLISH:
                     return got
             elif got.kind == DISCONNECT:
@@ -328,7 +333,7 @@ class Wire:
         topic, at = read_text(got.body, 0)
         qos = got.first >> 1 & 3
         if qos:
-            if self.acknowledges:
+            if self.acknowledges and qos == 1:
                 self.send(packet(0x40, got.body[at : at + 2]))
             at += 2
         properties: dict[int, Any] = {}
@@ -379,10 +384,12 @@ class Wire:
         assert int.from_bytes(body[:2]) == packet_id
         return body[2] if len(body) > 2 else 0
 
-    def subscribe(self, *filters: str, qos: int = 1) -> list[int]:
+    def subscribe(self, *filters: str, qos: int = 1, properties: bytes = b"") -> list[int]:
         """The SUBACK's codes."""
         packet_id = self._next_id()
-        self.send(subscribe_packet(list(filters), self.version, packet_id=packet_id, qos=qos))
+        self.send(
+            subscribe_packet(list(filters), self.version, packet_id=packet_id, qos=qos, properties=properties)
+        )
         return self._codes(SUBACK, packet_id)
 
     def unsubscribe(self, *filters: str) -> list[int]:
@@ -407,6 +414,10 @@ class Wire:
         self.close()
 
     def message(self, within: float = PATIENCE) -> Message:
+        return self.publication(within)[1]
+
+    def publication(self, within: float = PATIENCE) -> tuple[Packet, Message]:
+        """The next message with the packet that it came in; one of QoS 2 is the caller's to acknowledge."""
         if not self._inbox:
             self.take(PUBLISH, within)
         return self._inbox.popleft()
@@ -414,7 +425,7 @@ class Wire:
     def messages(self) -> list[Message]:
         """What the node has sent up to now: a PINGRESP comes after it, in order."""
         self.ping()
-        found = list(self._inbox)
+        found = [message for _, message in self._inbox]
         self._inbox.clear()
         return found
 

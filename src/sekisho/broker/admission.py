@@ -22,6 +22,8 @@ SILENT = (
     "the connection was closed without CONNACK (3.1.1), or with a CONNACK or DISCONNECT of that reason (5)"
 )
 
+ANSWERED = "the connection was closed with a CONNACK, or a DISCONNECT in MQTT 5, of that reason"
+
 
 class Refused(Exception):
     """A connection is not to be: the MQTT 5 reason, the words, and the reason of its disconnected event."""
@@ -119,7 +121,7 @@ class Admission:
         if authorizer.allows(action, kind, name, context):
             return
         words = f"not authorized to {VERBS[action]} {name}"
-        self.record(reason=words, effect=SILENT, **authorizer.explain(action, kind, name, context))
+        self.record(reason=words, effect=self._effect, **authorizer.explain(action, kind, name, context))
         raise Refused(Reason.NOT_AUTHORIZED, words, "FORBIDDEN_ACCESS")
 
     def _announce_failure(self, identity: Identity) -> None:
@@ -131,8 +133,14 @@ class Admission:
             self._hub.announce(identity.account, identity.region, *event)
 
     def _refused(self, reason: str, words: str, code: int, disconnect_reason: str) -> Refused:
-        self.record(action="iot:Connect", resource=self.client_id, reason=f"{reason}: {words}", effect=SILENT)
+        self.record(
+            action="iot:Connect", resource=self.client_id, reason=f"{reason}: {words}", effect=self._effect
+        )
         return Refused(code, words, disconnect_reason)
+
+    @property
+    def _effect(self) -> str:
+        return SILENT if self._hub.profile.silent_refusal_v3 else ANSWERED
 
     def record(self, **refusal: Any) -> None:
         """Keep a refusal of this connection for explain."""

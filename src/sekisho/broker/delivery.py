@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from sekisho.broker.aliases import Aliases
-from sekisho.broker.items import Handed, Item, Retain, size
+from sekisho.broker.items import Handed, Item, Reception, Retain, size
 from sekisho.broker.mailbox import Receiver, Stored
 from sekisho.broker.resends import GIVE_UP, Resends
 from sekisho.mqtt.connection import OPEN
@@ -25,14 +25,6 @@ KEPT_DECISIONS = 1000
 
 WAITING = 1000
 """QoS 1 messages that may wait for a slow client's acknowledgements; what comes then is lost to it."""
-
-
-class Reception(NamedTuple):
-    """What one topic means to a client: with which QoS, and whether its own messages count."""
-
-    qos: int
-    retain_as_published: bool
-    no_local: bool
 
 
 class Delivery:
@@ -87,7 +79,7 @@ class Delivery:
             reception = self._decide(message.topic)
         if reception is None:
             return None
-        qos, retain, no_local = reception
+        qos, retain, no_local, _ = reception
         if no_local and message.client_id == client.client_id:
             return None
         connection = client.connection
@@ -127,8 +119,8 @@ class Delivery:
             return None
         return reception
 
-    def offer_shared(self, message: Message, qos: int) -> None:
-        """Deliver a message that a shared subscription gave to this client."""
+    def offer_shared(self, message: Message, qos: int, key: str) -> None:
+        """Deliver a message that the shared subscription ``$share/{name}/{filter}`` gave to this client."""
         if message.qos and qos:
             self._offer_acknowledged(message)
         else:
@@ -149,7 +141,7 @@ class Delivery:
             self.delivered += 1
         return True
 
-    def _offer_acknowledged(self, item: Message | Retain) -> None:
+    def _offer_acknowledged(self, item: Item) -> None:
         """Deliver with QoS 1 what is in memory only: now, when there is room, or not at all."""
         client = self._client
         if not self._waiting and self._may_send():
@@ -179,13 +171,16 @@ class Delivery:
 
     async def offer_when_room(self, stored: Stored, owner: Receiver) -> None:
         """Deliver a message that is a row as soon as the client has acknowledged enough others."""
+        await self._until_room()
+        self._send(Handed(stored, owner))
+        self._client.flush()
+
+    async def _until_room(self) -> None:
         while self._waiting or not self._may_send():
             if self._room is None:
                 self._room = asyncio.Event()
             self._room.clear()
             await self._room.wait()
-        self._send(Handed(stored, owner))
-        self._client.flush()
 
     def pump(self) -> None:
         """Send what waited, as far as the window of unacknowledged messages is open."""
@@ -234,16 +229,23 @@ class Delivery:
             self._resends = Resends(after, GIVE_UP[connection.version])
         due = self._resends.look(connection.inflight, now)
         for packet_id in due.again:
-            message, retain = self._flagged(connection.inflight[packet_id])
-            properties = self._remaining(message)
-            if properties is not None:
-                connection.publish_again(packet_id, message.topic, message.payload, 1, retain, properties)
+            self._send_again(packet_id, connection.inflight[packet_id])
         for packet_id in due.given_up:
-            client.hub.counters["dropped"] += 1
-            self.settle(packet_id)
+            self._give_up(packet_id)
         if due.given_up:
             self.pump()
         client.flush()
+
+    def _send_again(self, packet_id: int, token: object) -> None:
+        message, retain = self._flagged(token)
+        properties = self._remaining(message)
+        if properties is not None:
+            publish_again = self._client.connection.publish_again
+            publish_again(packet_id, message.topic, message.payload, 1, retain, properties)
+
+    def _give_up(self, packet_id: int) -> None:
+        self._client.hub.counters["dropped"] += 1
+        self.settle(packet_id)
 
     def _may_send(self) -> bool:
         """Whether a message of QoS 1 would leave now. What a closing connection is given does not."""
@@ -282,7 +284,7 @@ class Delivery:
         if self._room is not None:
             self._room.set()
 
-    def _send(self, item: Message | Retain | Handed) -> None:
+    def _send(self, item: Item) -> None:
         """Send with QoS 1. What has expired, is not wanted (any more) or is too large for the peer counts as
         sent [MQTT-3.3.2-5] [MQTT-3.1.2-25]."""
         message, retain = self._flagged(item)

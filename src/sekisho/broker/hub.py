@@ -18,6 +18,7 @@ from sekisho.broker.retained import Retained
 from sekisho.broker.sessions import Sessions
 from sekisho.broker.shared import Groups, Member
 from sekisho.broker.versions import Versions
+from sekisho.broker.wills import Wills
 from sekisho.bus import Bus
 from sekisho.mqtt.connection import effective_keep_alive
 from sekisho.mqtt.message import Message, in_range
@@ -93,6 +94,7 @@ class Hub:
         """Who connects too often; None when there is no limit."""
         self.mailbox = Mailbox(store, clock)
         self.sessions = Sessions(self, store, session_expiry)
+        self.wills = Wills(self, store)
         self.retained = Retained(store, clock, limits.retained_messages)
         self.groups = Groups(self)
         self.journal = ConnectionLog(store)
@@ -173,7 +175,13 @@ class Hub:
             )
 
     def announce_will(self, client: Client, will: Will) -> None:
-        message = Message(
+        """A connection has ended that left a will: publish it, now or later."""
+        message = self.will_of(client, will)
+        if not self.wills.delays(client, will, message):
+            self.publish_will(message, client)
+
+    def will_of(self, client: Client, will: Will) -> Message:
+        return Message(
             client.account,
             client.region,
             will.topic,
@@ -186,11 +194,24 @@ class Hub:
             client.peer.address,
             self.clock.now(),
         )
+
+    def publish_will(self, message: Message, client: Client | None = None) -> None:
+        """``client`` is the connection that left it, if it has ended just now."""
         waiting = self.publish(message)
-        if will.retain and self.retained.refuses(client.account, client.region, will.payload):
-            words, effect = self.retained.words(), "the will was published, and not retained"
-            client.record(action="iot:RetainPublish", resource=will.topic, reason=words, effect=effect)
-        elif will.retain:
+        retain = message.retain
+        if retain and self.retained.refuses(message.account, message.region, message.payload):
+            what = {
+                "action": "iot:RetainPublish",
+                "resource": message.topic,
+                "reason": self.retained.words(),
+                "effect": "the will was published, and not retained",
+            }
+            if client is not None:
+                client.record(**what)
+            else:
+                who = {"at": self.clock.now(), "decision": "REFUSED", "clientId": message.client_id}
+                self.refusals.record(message.account, message.region, {**who, **what})
+        elif retain:
             waiting = both(waiting, self.retained.keep(message))
         if waiting is not None:
             self.spawn(waiting)
@@ -290,6 +311,7 @@ class Hub:
         await self.retained.start(places)
         for place in places:
             await self.mailbox.recount(*place)
+        await self.wills.start(places)
 
     async def _restore_versions(self) -> None:
         """Who orders events by their version numbers would take those after a restart for old ones."""

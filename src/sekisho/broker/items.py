@@ -1,4 +1,4 @@
-"""What waits to be sent to a client, or was sent to it and not acknowledged."""
+"""What waits to be sent to a client, or waits for its acknowledgement."""
 
 from __future__ import annotations
 
@@ -6,6 +6,16 @@ from typing import NamedTuple
 
 from sekisho.broker.mailbox import Receiver, Stored
 from sekisho.mqtt.message import Message
+
+
+class Reception(NamedTuple):
+    """What one topic means to a client: with which QoS, and whether its own messages count."""
+
+    qos: int
+    retain_as_published: bool
+    no_local: bool
+    identifiers: tuple[int, ...] = ()
+    """Subscription identifiers that go with it; a strict node has none."""
 
 
 class Handed(NamedTuple):
@@ -21,13 +31,22 @@ class Retain(NamedTuple):
     message: Message
 
 
-Item = Message | Retain | Handed
+class Chosen(NamedTuple):
+    """A message with all that was decided when it came, as the extended profile does it."""
+
+    message: Message
+    qos: int
+    retain: bool
+    identifiers: tuple[int, ...]
+
+
+Item = Message | Retain | Handed | Chosen
 
 
 def size(item: Item) -> int:
-    """The bytes of its payload."""
+    """Bytes of its payload."""
     match item:
-        case Retain(message):
+        case Retain(message) | Chosen(message):
             return len(message.payload)
         case Handed(stored, _):
             return len(stored.message.payload)

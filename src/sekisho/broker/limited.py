@@ -91,9 +91,9 @@ class LimitedDelivery(Delivery):
         self._last = message
         return None
 
-    def offer_shared(self, message: Message, qos: int) -> None:
+    def offer_shared(self, message: Message, qos: int, key: str) -> None:
         if self._take(message):
-            super().offer_shared(message, qos)
+            super().offer_shared(message, qos, key)
 
     def retained(self, message: Message, qos: int) -> None:
         if self._take(message):

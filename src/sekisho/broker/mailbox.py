@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 import orjson
@@ -88,6 +89,7 @@ class Mailbox:
         self._clock = clock
         self._owners: dict[tuple[str, str, str], Owner] = {}
         self._batch: Batch | None = None
+        self._whole = False
         self._last: Stored | None = None
         self._dumped: tuple[Message, str] | None = None
         self.last_id = 0
@@ -132,21 +134,48 @@ class Mailbox:
     def queues(self) -> Iterable[Queue]:
         return (owner.queue for owner in self._owners.values())
 
-    def put(self, message: Message, owner: Owner) -> asyncio.Future[None] | None:
-        """Have a message wait for an owner. Await the answer before the publisher is told: then it is a row
-        on the disk, and ``owner.stored`` has been called. When the owner's queue is full, ``owner.refused``
-        has been called, and there is nothing to await."""
-        size = len(message.payload) + len(message.topic) + len(self._properties(message))
-        if not owner.queue.take(size):
-            owner.refused(message)
-            return None
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """What is put and added within goes into one commit, however much it is."""
+        if self._batch is not None and len(self._batch.statements) >= COMMIT:
+            self._batch = None
+        self._whole = True
+        try:
+            yield
+        finally:
+            self._whole = False
+
+    def add(self, statements: Iterable[Statement]) -> asyncio.Future[None]:
+        """Have statements committed with the messages of this turn of the loop, after what was put before."""
+        batch = self._open()
+        batch.statements += statements
+        return batch.done
+
+    def _open(self) -> Batch:
         batch = self._batch
-        if batch is None or len(batch.statements) >= COMMIT:
+        if batch is None or (len(batch.statements) >= COMMIT and not self._whole):
             batch = self._batch = Batch(asyncio.get_running_loop())
             task = asyncio.ensure_future(self._commit(batch))
             self._committing.add(task)
             task.add_done_callback(self._committing.discard)
             self._last = None
+        return batch
+
+    def body(self, message: Message) -> tuple[Stored, Statement]:
+        """A message that is to be a row, and what makes it one; without an entry for anybody."""
+        properties = self._properties(message)
+        stored = self._new(message, _size(message, properties))
+        return stored, _body(stored, properties)
+
+    def put(self, message: Message, owner: Owner) -> asyncio.Future[None] | None:
+        """Have a message wait for an owner. Await the answer before the publisher is told: then it is a row
+        on the disk, and ``owner.stored`` has been called. When the owner's queue is full, ``owner.refused``
+        has been called, and there is nothing to await."""
+        size = _size(message, self._properties(message))
+        if not owner.queue.take(size):
+            owner.refused(message)
+            return None
+        batch = self._open()
         stored = self._last
         if stored is None or stored.message is not message:
             stored = self._last = self._new(message, size)
@@ -239,7 +268,7 @@ class Mailbox:
                 owner.account, owner.region, owner.key, after=after, until=until, limit=limit
             )
         )
-        return [_stored(owner, row) for row in rows]
+        return [stored_of(owner, row) for row in rows]
 
     async def run(self) -> None:
         """Delete what is done with, until cancelled."""
@@ -286,21 +315,33 @@ def _body(stored: Stored, properties: str) -> Statement:
         message.payload,
         properties,
         orjson.dumps(
-            [message.client_id, message.principal, message.source_ip, message.trace, message.retain]
+            [
+                message.client_id,
+                message.principal,
+                message.source_ip,
+                message.trace,
+                message.retain,
+                message.qos,
+            ]
         ).decode(),
         message.received_at,
         stored.expires,
     )
 
 
-def _stored(owner: Owner, row: Mapping[str, Any]) -> Stored:
-    client_id, principal, source_ip, trace, retain = orjson.loads(row["origin"])
+def _size(message: Message, properties: str) -> int:
+    return len(message.payload) + len(message.topic) + len(properties)
+
+
+def stored_of(owner: Owner, row: Mapping[str, Any]) -> Stored:
+    """The message of a row; one that an earlier version wrote does not tell its QoS, which was 1."""
+    client_id, principal, source_ip, trace, retain, *qos = orjson.loads(row["origin"])
     message = Message(
         owner.account,
         owner.region,
         row["topic"],
         row["payload"],
-        1,
+        qos[0] if qos else 1,
         retain,
         load_properties(row["properties"]),
         client_id,

@@ -101,19 +101,20 @@ class Publisher:
         client = self._client
         client.hub.counters["throttled"] += 1
         words, effect = client.hub.retained.words(), "the message was discarded"
+        answer = "PUBREC" if packet.qos == 2 else "PUBACK"
         if packet.qos and client.connection.version == 5:
-            effect += ", PUBACK 0x97 (quota exceeded)"
-            client.connection.acknowledge(packet.packet_id, Reason.QUOTA_EXCEEDED, words)
-            client.flush()
+            effect += f", {answer} 0x97 (quota exceeded)"
+            self._answer(packet, Reason.QUOTA_EXCEEDED, words)
         elif packet.qos:
-            effect += ", without a PUBACK"
+            effect += f", without a {answer}"
             client.connection.discard(packet.packet_id)
         client.record(action="iot:RetainPublish", resource=packet.topic, reason=words, effect=effect)
 
     def _refuse(self, packet: Publish) -> None:
         topic = packet.topic
         closes = self._client.connection.version == 4 or not packet.qos
-        effect = "the connection was closed" if closes else "PUBACK 0x87 (not authorized)"
+        answer = "PUBREC" if packet.qos == 2 else "PUBACK"
+        effect = "the connection was closed" if closes else f"{answer} 0x87 (not authorized)"
         code: int = Reason.NOT_AUTHORIZED
         disconnect_reason = "CLIENT_ERROR"
         if not self.allows(topic):
@@ -130,5 +131,8 @@ class Publisher:
         if closes:
             self._client.end(code, words, disconnect_reason)
         else:
-            self._client.connection.acknowledge(packet.packet_id, code, words)
-            self._client.flush()
+            self._answer(packet, code, words)
+
+    def _answer(self, packet: Publish, code: int, words: str) -> None:
+        self._client.connection.acknowledge(packet.packet_id, code, words)
+        self._client.flush()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 import structlog
 
 from sekisho.broker.mailbox import NEVER, dump_properties, load_properties
 from sekisho.mqtt.message import Message
+from sekisho.mqtt.topics import literal_prefix, matches
 from sekisho.store import retained as rows
 from sekisho.store.statement import StoreError
 from sekisho.store.store import Store
@@ -21,6 +22,9 @@ EVERY = 10.0
 """Seconds between two looks for what has expired."""
 
 SWEEP = 500
+
+PAGE = 500
+"""Topics that are looked at together."""
 
 
 class Retained:
@@ -113,6 +117,30 @@ class Retained:
             load_properties(row["properties"]),
             received_at=row["updated"],
         )
+
+    async def topics(self, account: str, region: str, filter: str) -> AsyncIterator[str]:
+        """The topics that a filter matches and that have a retained message, as OASIS has it (`sensor/#`
+        matches `sensor`), in order. Only what begins as the filter does is looked at, a page at a time; the
+        message of a topic may be gone when it is asked for."""
+        prefix = literal_prefix(filter)
+        if prefix == filter:
+            yield filter
+            return
+        if filter == f"{prefix}#" and prefix:
+            yield prefix[:-1]
+        after = ""
+        while True:
+            if prefix:
+                query = rows.page_topics_below(account, region, prefix, after, PAGE)
+            else:
+                query = rows.page_retained(account, region, after, PAGE)
+            page = [row["topic"] for row in await self._store.fetch(*query)]
+            for topic in page:
+                if matches(filter, topic, True):
+                    yield topic
+            if len(page) < PAGE:
+                return
+            after = page[-1]
 
     async def run(self) -> None:
         """Delete what has expired, until cancelled."""

@@ -19,6 +19,7 @@ from sekisho.store.statement import Statement
 if TYPE_CHECKING:
     from sekisho.broker.client import Client
     from sekisho.broker.delivery import Delivery
+    from sekisho.broker.flights import Unfinished
     from sekisho.broker.hub import Hub
 
 PAGE = 100
@@ -57,6 +58,8 @@ class Session:
         self._passed = False
         """Whether a message was left there since the database was last read."""
         self._catching_up: asyncio.Task[None] | None = None
+        self.unfinished: Unfinished | None = None
+        """Exchanges of QoS 2 that its last connection has left to its next."""
 
     # --- what it was told ----------------------------------------------------------------------------------
 

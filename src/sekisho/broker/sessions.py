@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from sekisho.broker.flights import unfinished
 from sekisho.broker.session import Session
 from sekisho.mqtt.packets import Connect
 from sekisho.store import sessions as rows
@@ -92,7 +93,9 @@ class Sessions:
         session.attach(client)
         if existing is None:
             self._add(session)
-        await self._store.commit([session.row()])
+        await self._store.commit([session.row(), *self._hub.wills.connected(session, client, packet.will)])
+        if existing is not None and self._hub.profile.maximum_qos == 2:
+            session.unfinished = await unfinished(self._hub, session)
         return existing is not None, session
 
     def expiry(self, packet: Connect) -> float:
@@ -118,7 +121,8 @@ class Sessions:
     async def _write_end(self, session: Session) -> None:
         if session.client is None and self._has(session):  # nobody has come back in between
             place = (session.account, session.region, session.key)
-            await self._store.commit([rows.end_session(*place, ends=session.ends, expiry=session.expiry)])
+            end = rows.end_session(*place, ends=session.ends, expiry=session.expiry)
+            await self._store.commit([end, *self._hub.wills.left(session)])
 
     async def save(self, session: Session) -> None:
         if self._has(session):
@@ -139,7 +143,8 @@ class Sessions:
             self._hub.unsubscribe(session, filter)
         # A task, as the mailbox's commits are, and so behind those that have begun: what was put for this
         # session must not become a row after it.
-        return asyncio.ensure_future(self._store.commit(rows.delete_session(*key)))
+        ended = rows.delete_session(*key) + self._hub.wills.ended(session)
+        return asyncio.ensure_future(self._store.commit(ended))
 
     async def run(self) -> None:
         """End sessions whose time is over, until cancelled."""

@@ -44,8 +44,8 @@ class Group:
         self.queue = Queue(hub.limits.shared_queue_messages, hub.limits.shared_queue_bytes)
         self.members: dict[Member, int] = {}
         """Each member with the QoS it was granted."""
-        self._handed: dict[int, Delivery] = {}
-        """Rows that a member has been sent and has not acknowledged."""
+        self._handed: dict[int, Delivery | None] = {}
+        """Rows that a member has been sent and has not acknowledged; None: they are being made its own."""
         self._settled: set[int] = set()
         """Rows that were acknowledged since the database was last asked; its answer may still have them."""
         self._behind = False
@@ -68,7 +68,7 @@ class Group:
         member = self._pick(message)
         if member is not None:
             delivery, qos = member
-            delivery.offer_shared(message, qos)
+            delivery.offer_shared(message, qos, self.key)
         return None
 
     def _pick(self, message: Message) -> tuple[Delivery, int] | None:
@@ -98,13 +98,13 @@ class Group:
             return False
         delivery, qos = member
         if not qos:
-            delivery.offer_shared(stored.message, 0)
+            delivery.offer_shared(stored.message, 0, self.key)
             self.hub.mailbox.acknowledged(self, stored)
             return True
         self._handed[stored.id] = delivery
         if delivery.offer_stored(stored, self):
             return True
-        del self._handed[stored.id]
+        self._handed.pop(stored.id, None)
         return False
 
     def acknowledged(self, stored: Stored) -> None:
@@ -114,6 +114,23 @@ class Group:
         self.hub.mailbox.acknowledged(self, stored)
         if self._behind:
             self.drain()
+
+    def promise(self, stored: Stored) -> None:
+        """A row is being made its member's own: it is not another's even if the member goes."""
+        self._handed[stored.id] = None
+
+    def given(self, stored: Stored) -> None:
+        """That is done, and the row is not the group's any more."""
+        self.queue.remove(stored.size)
+        self._handed.pop(stored.id, None)
+        if self._behind:
+            self._settled.add(stored.id)
+            self.drain()
+
+    def take_back(self, stored: Stored) -> None:
+        """That has failed."""
+        self._handed.pop(stored.id, None)
+        self.drain()
 
     def refused(self, message: Message) -> None:
         effect = "the message was dropped for this shared subscription; its publisher has it acknowledged"

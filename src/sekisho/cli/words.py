@@ -48,4 +48,5 @@ DECISIONS = {
     "IMPLICIT_DENY": "denied: no statement allows it",
     "EXPLICIT_DENY": "denied: a statement denies it",
     "REFUSED": "refused",
+    "EXTENDED": "done, because mqtt.profile is extended; AWS IoT would not have",
 }

@@ -132,7 +132,7 @@ def _identified(name: str, packet_id: int, properties: Properties, version: int)
 
 def _subscribe(packet: Subscribe, version: int) -> bytes:
     parts = [_identified("SUBSCRIBE", packet.packet_id, packet.properties, version)]
-    for filter, qos, no_local, retain_as_published, retain_handling in packet.subscriptions:
+    for filter, qos, no_local, retain_as_published, retain_handling, _ in packet.subscriptions:
         options = qos
         if version == 5:
             options |= retain_handling << 4 | (8 if retain_as_published else 0) | (4 if no_local else 0)

@@ -99,13 +99,17 @@ class Pubcomp(NamedTuple):
 
 
 class Subscription(NamedTuple):
-    """One filter of a SUBSCRIBE. 3.1.1 has only the QoS; the other three are then False, False, 0."""
+    """One filter of a SUBSCRIBE. 3.1.1 has only the QoS; the other three are then False, False, 0.
+
+    `identifier` is for who keeps subscriptions; in a packet it is 0, and the properties have it.
+    """
 
     filter: str
     qos: int
     no_local: bool
     retain_as_published: bool
     retain_handling: int
+    identifier: int = 0
 
 
 class Subscribe(NamedTuple):

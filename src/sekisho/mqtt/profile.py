@@ -1,6 +1,8 @@
 """What a connection may do: capabilities and limits, as frozen tables."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ STRICT = Profile(
     shared_available=True,
     subscription_identifiers=False,
     topic_alias_maximum=8,
-    will_delay=True,
+    will_delay=False,
     hash_matches_parent=False,
     retained_on_wildcard=False,
     silent_refusal_v3=True,
@@ -54,6 +56,8 @@ EXTENDED = Profile(
     silent_refusal_v3=False,
 )
 """MQTT as OASIS wrote it: QoS 2, subscription identifiers, its own reading of `#`, every CONNECT answered."""
+
+PROFILES: Mapping[str, Profile] = MappingProxyType({profile.name: profile for profile in (STRICT, EXTENDED)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,18 @@ def parse_share(filter: str) -> tuple[str | None, str]:
     return None, filter
 
 
+def literal_prefix(filter: str) -> str:
+    """What every topic that a filter (without `$share`) matches begins with: its levels before the first
+    wildcard, with their slashes; the whole of a filter without one. Of `a/#` it is `a/`, although `a` may
+    match, too."""
+    levels: list[str] = []
+    for level in filter.split("/"):
+        if level in ("+", "#"):
+            return "".join(levels)
+        levels.append(f"{level}/")
+    return filter
+
+
 def matches(filter: str, topic: str, hash_matches_parent: bool) -> bool:
     """Whether a filter (without `$share`) matches a topic name.
 

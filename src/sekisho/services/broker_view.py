@@ -21,9 +21,6 @@ SHOWN = 5
 PAYLOAD = 1024
 """Bytes shown of a message's payload."""
 
-QUEUED_QOS = 1
-"""Of all messages that wait: others are not kept for who is away."""
-
 VERSIONS = {4: "3.1.1", 5: "5"}
 
 
@@ -150,13 +147,14 @@ async def _queues(call: Call, names: Sequence[str], limit: str) -> list[Document
 
 
 def _queued(row: Row) -> Document:
+    publisher, _, _, _, _, *qos = orjson.loads(row["origin"])
     return {
         "messageId": str(row["id"]),
         "topic": row["topic"],
-        "qos": QUEUED_QOS,
+        "qos": qos[0] if qos else 1,  # an earlier version did not write it
         "payloadSize": row["size"],
         "payload": row["payload"] or b"",  # SQLite's SUBSTR of nothing is NULL
-        "publisher": orjson.loads(row["origin"])[0] or None,
+        "publisher": publisher or None,
         "publishedAt": row["at"],
         "expiresAt": row["expires"] or None,
     }

@@ -18,6 +18,9 @@ log = structlog.get_logger("sekisho.refusals")
 WAITING = 1000
 """Refusals that may wait for the next write; a flood beyond it is counted, not kept."""
 
+EXTENDED = "EXTENDED"
+"""The decision of what is no refusal: this node did it, AWS IoT would not have (mqtt.profile)."""
+
 EVERY = 0.2
 TRIM_AFTER = 500
 
@@ -38,7 +41,7 @@ class Refusals:
 
     def record(self, account: str, region: str, refusal: Document) -> None:
         """``refusal`` has the members of the sekisho model's Refusal, ``at`` in civil epoch seconds."""
-        self.total += 1
+        self.total += refusal.get("decision") != EXTENDED
         if len(self._waiting) >= WAITING:
             self._dropped += 1
             return

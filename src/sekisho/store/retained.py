@@ -41,6 +41,13 @@ SELECT topic, LENGTH(payload) AS size, qos, updated, expires
  WHERE account = :account AND region = :region AND topic > :after
  ORDER BY topic LIMIT :limit"""
 
+# "0" is the character after "/". Text is ordered by its bytes in both engines.
+PAGE_BELOW = """
+SELECT topic
+  FROM retained
+ WHERE account = :account AND region = :region AND topic > :after AND topic >= :prefix AND topic < :end
+ ORDER BY topic LIMIT :limit"""
+
 
 def put_retained(
     account: str,
@@ -91,6 +98,12 @@ def get_retained(account: str, region: str, topic: str) -> Query:
 def page_retained(account: str, region: str, after: str, limit: int) -> Query:
     """Retained messages by topic; ``size`` is the payload's length in bytes."""
     return Query(PAGE, {"account": account, "region": region, "after": after, "limit": limit})
+
+
+def page_topics_below(account: str, region: str, prefix: str, after: str, limit: int) -> Query:
+    """Topics of retained messages that begin with ``prefix``, which ends with a slash, after ``after``."""
+    params = {"account": account, "region": region, "after": after, "end": f"{prefix[:-1]}0"}
+    return Query(PAGE_BELOW, params | {"prefix": prefix, "limit": limit})
 
 
 def _key(account: str, region: str, topic: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sekisho.store.exchanges import delete_exchanges
 from sekisho.store.statement import Query, Statement
 
 PUT_SESSION = """
@@ -76,10 +77,13 @@ DELETE_BODY = """
 DELETE FROM message
  WHERE id = :id AND NOT EXISTS (SELECT 1 FROM mailbox b WHERE b.message = :id)"""
 
+# What has been sent with QoS 2 does not expire any more [MQTT-4.3.3-7].
 EXPIRED = """
 SELECT m.id, LENGTH(m.payload) + LENGTH(m.topic) + LENGTH(CAST(m.properties AS TEXT)) AS size
   FROM message m
- WHERE m.expires > 0 AND m.expires <= :now ORDER BY m.id LIMIT :limit"""
+ WHERE m.expires > 0 AND m.expires <= :now
+   AND NOT EXISTS (SELECT 1 FROM flight f WHERE f.message = m.id)
+ ORDER BY m.id LIMIT :limit"""
 
 DELETE_ENTRIES = "DELETE FROM mailbox WHERE message = :id RETURNING account, region, session"
 
@@ -108,10 +112,11 @@ def end_session(account: str, region: str, client_id: str, *, ends: float, expir
 
 
 def delete_session(account: str, region: str, client_id: str) -> list[Statement]:
-    """The session with all that waits for it."""
+    """The session with all that waits for it, and all that is not complete."""
     return [
         Statement(DELETE_SESSION, _key(account, region, client_id)),
         empty_mailbox(account, region, client_id),
+        *delete_exchanges(account, region, client_id),
     ]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sekisho.mqtt.topics import check_filter, check_topic, matches, parse_share
+from sekisho.mqtt.topics import check_filter, check_topic, literal_prefix, matches, parse_share
 
 INGEST = "$aws/rules/a_rule/"
 
@@ -160,3 +160,20 @@ def test_matches(filter, topic):
     oasis, aws = MATCHES[filter, topic]
     assert matches(filter, topic, True) is oasis
     assert matches(filter, topic, False) is aws
+
+
+@pytest.mark.parametrize(
+    ("filter", "prefix"),
+    [
+        ("#", ""),
+        ("+", ""),
+        ("+/a", ""),
+        ("a", "a"),
+        ("a/b", "a/b"),
+        ("a/#", "a/"),
+        ("a/+/b/#", "a/"),
+        ("a/b/+", "a/b/"),
+    ],
+)
+def test_the_literal_prefix(filter, prefix):
+    assert literal_prefix(filter) == prefix
