@@ -27,10 +27,11 @@ from sekisho.broker.deadlines import Deadlines
 from sekisho.broker.hub import Hub
 from sekisho.broker.limited import LimitedClient
 from sekisho.broker.listener import Listener, Peer, bind
+from sekisho.broker.poller import Poller
 from sekisho.broker.registry import Registry
 from sekisho.broker.reserved import FleetProvisioning
 from sekisho.broker.tls import server_context
-from sekisho.broker.transport import Flusher, TlsTransport
+from sekisho.broker.transport import TlsTransport
 from sekisho.broker.upgrade import HttpRequest
 from sekisho.broker.websocket import WebSocket
 from sekisho.bus import LocalBus
@@ -249,7 +250,7 @@ class Node:
         config, clock = self.config, self.clock
         loop = asyncio.get_running_loop()
         context = self._tls_context(keyring)
-        flusher = Flusher(loop)
+        poller = Poller(loop)
         client = LimitedClient if hub.enforce_limits else Client
         life = config["mqtt.limits.websocket_seconds"]
 
@@ -257,7 +258,7 @@ class Node:
             return endpoint.authenticate_socket(Request(*request))
 
         def websocket(peer: Peer) -> WebSocket:
-            return WebSocket(hub, peer, flusher, authenticate, lambda who: client(hub, who), life)
+            return WebSocket(hub, peer, poller, authenticate, lambda who: client(hub, who), life)
 
         connections: set[TlsTransport] = set()
         for sock, with_http in zip(socks, (False, True), strict=True):
@@ -265,7 +266,7 @@ class Node:
                 loop,
                 sock,
                 context,
-                flusher=flusher,
+                poller=poller,
                 deadlines=deadlines,
                 tick=clock.tick,
                 mqtt=lambda peer: client(hub, peer),
