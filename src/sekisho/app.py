@@ -25,10 +25,11 @@ from sekisho.broker.deadlines import Deadlines
 from sekisho.broker.extended import client_of
 from sekisho.broker.hub import Hub
 from sekisho.broker.listener import Listener, Peer, bind
+from sekisho.broker.poller import Poller
 from sekisho.broker.registry import Registry
 from sekisho.broker.reserved import FleetProvisioning
 from sekisho.broker.tls import server_context
-from sekisho.broker.transport import Flusher, TlsTransport
+from sekisho.broker.transport import TlsTransport
 from sekisho.broker.upgrade import HttpRequest
 from sekisho.broker.websocket import WebSocket
 from sekisho.bus import LocalBus
@@ -245,7 +246,8 @@ class Node:
         config, clock = self.config, self.clock
         loop = asyncio.get_running_loop()
         context = self._tls_context(keyring)
-        flusher = Flusher(loop)
+        poller = Poller(loop)
+        self._undo.callback(poller.close)
         client = client_of(hub)
         life = config["mqtt.limits.websocket_seconds"]
 
@@ -253,7 +255,7 @@ class Node:
             return endpoint.authenticate_socket(Request(*request))
 
         def websocket(peer: Peer) -> WebSocket:
-            return WebSocket(hub, peer, flusher, authenticate, lambda who: client(hub, who), life)
+            return WebSocket(hub, peer, poller, authenticate, lambda who: client(hub, who), life)
 
         connections: set[TlsTransport] = set()
         for sock, with_http in zip(socks, (False, True), strict=True):
@@ -261,7 +263,7 @@ class Node:
                 loop,
                 sock,
                 context,
-                flusher=flusher,
+                poller=poller,
                 deadlines=deadlines,
                 tick=clock.tick,
                 mqtt=lambda peer: client(hub, peer),

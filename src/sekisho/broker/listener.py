@@ -12,8 +12,9 @@ import structlog
 from OpenSSL import SSL
 
 from sekisho.broker.deadlines import Deadlines
+from sekisho.broker.poller import Poller
 from sekisho.broker.tls import ALPN_MQTT, ALPN_MQTT_X509, peer_certificate_der
-from sekisho.broker.transport import ByteProtocol, Flusher, TlsTransport
+from sekisho.broker.transport import ByteProtocol, TlsTransport
 from sekisho.broker.upgrade import opens
 from sekisho.services.call import Principal
 
@@ -70,7 +71,7 @@ class Listener:
         sock: socket.socket,
         context: SSL.Context,
         *,
-        flusher: Flusher,
+        poller: Poller,
         deadlines: Deadlines,
         tick: Callable[[], float],
         mqtt: Callable[[Peer], ByteProtocol],
@@ -86,7 +87,7 @@ class Listener:
         self._loop = loop
         self._sock = sock
         self._context = context
-        self._flusher = flusher
+        self._poller = poller
         self._deadlines = deadlines
         self._tick = tick
         self._mqtt = mqtt
@@ -116,7 +117,7 @@ class Listener:
             now = self._tick()
             transport = TlsTransport(
                 self._loop,
-                self._flusher,
+                self._poller,
                 sock,
                 self._context,
                 self._opened,

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from OpenSSL import SSL
 
+from sekisho.broker.poller import Poller
 from sekisho.broker.tls_io import RECORD, read_record, write_record
 
 READS_PER_TURN = 8
@@ -34,28 +35,6 @@ class ByteProtocol(Protocol):
     def resume_writing(self) -> None: ...
 
 
-class Flushable(Protocol):
-    def flush(self) -> None: ...
-
-
-class Flusher:
-    """Writes each connection once per loop turn, however many packets it was given in that turn."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._dirty: list[Flushable] = []
-
-    def add(self, transport: Flushable) -> None:
-        if not self._dirty:
-            self._loop.call_soon(self._flush)
-        self._dirty.append(transport)
-
-    def _flush(self) -> None:
-        dirty, self._dirty = self._dirty, []
-        for transport in dirty:
-            transport.flush()
-
-
 class TlsTransport(asyncio.Transport):
     """A TLS connection on a non-blocking socket, first in its handshake, then open.
 
@@ -66,7 +45,7 @@ class TlsTransport(asyncio.Transport):
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        flusher: Flusher,
+        poller: Poller,
         sock: socket.socket,
         context: SSL.Context,
         opened: Callable[[TlsTransport, bytes], ByteProtocol | None],
@@ -82,7 +61,7 @@ class TlsTransport(asyncio.Transport):
         self.handshaken = False
         self.failure = ""
         self._loop = loop
-        self._flusher = flusher
+        self._poller = poller
         self._fd = sock.fileno()
         self._opened = opened
         self._closed = closed
@@ -95,7 +74,7 @@ class TlsTransport(asyncio.Transport):
         self._writing = False
         self._paused_writing = False
         self.high_water = HIGH_WATER
-        loop.add_reader(self._fd, self._readable)
+        poller.add_reader(self._fd, self._readable)
 
     @property
     def deadline(self) -> float | None:
@@ -173,12 +152,12 @@ class TlsTransport(asyncio.Transport):
     def pause_reading(self) -> None:
         if self._reading and not self._lost:
             self._reading = False
-            self._loop.remove_reader(self._fd)
+            self._poller.remove_reader(self._fd)
 
     def resume_reading(self) -> None:
         if not self._reading and not self._lost and not self._closing:
             self._reading = True
-            self._loop.add_reader(self._fd, self._readable)
+            self._poller.add_reader(self._fd, self._readable)
             if self.tls.pending():
                 self._loop.call_soon(self._read_on)
 
@@ -194,7 +173,7 @@ class TlsTransport(asyncio.Transport):
         self._out_size += len(data)
         if not self._dirty and not self._writing:
             self._dirty = True
-            self._flusher.add(self)
+            self._poller.add(self)
         if self._out_size > self.high_water:
             self._pause_writing()
 
@@ -207,7 +186,7 @@ class TlsTransport(asyncio.Transport):
         self._out_size = size = size + len(data)
         if not self._dirty and not self._writing:
             self._dirty = True
-            self._flusher.add(self)
+            self._poller.add(self)
         if size > self.high_water:
             self._pause_writing()
         return True
@@ -263,11 +242,11 @@ class TlsTransport(asyncio.Transport):
     def _want_write(self) -> None:
         if not self._writing and not self._lost:
             self._writing = True
-            self._loop.add_writer(self._fd, self._writable)
+            self._poller.add_writer(self._fd, self._writable)
 
     def _writable(self) -> None:
         self._writing = False
-        self._loop.remove_writer(self._fd)
+        self._poller.remove_writer(self._fd)
         if not self.handshaken:
             self._readable()
         else:
@@ -282,7 +261,7 @@ class TlsTransport(asyncio.Transport):
         self._closing = True
         if self._reading:
             self._reading = False
-            self._loop.remove_reader(self._fd)
+            self._poller.remove_reader(self._fd)
         self._deadline = self._loop.time() + CLOSE_TIMEOUT
         if not self._out:
             self._finish()
@@ -304,8 +283,8 @@ class TlsTransport(asyncio.Transport):
         if self._lost:
             return
         self._lost = True
-        self._loop.remove_reader(self._fd)
-        self._loop.remove_writer(self._fd)
+        self._poller.remove_reader(self._fd)
+        self._poller.remove_writer(self._fd)
         self._out = []
         self._out_size = 0
         try:

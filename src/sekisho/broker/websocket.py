@@ -12,7 +12,8 @@ from wsproto.frame_protocol import CloseReason
 from sekisho.aws.errors import AwsError
 from sekisho.broker.admission import record_refusal
 from sekisho.broker.frames import Frames, framed_each
-from sekisho.broker.transport import CLOSE_TIMEOUT, Flusher, TlsTransport
+from sekisho.broker.poller import Poller
+from sekisho.broker.transport import CLOSE_TIMEOUT, TlsTransport
 from sekisho.broker.upgrade import BadUpgrade, HttpRequest, Upgrade, refusal
 from sekisho.mqtt.reasons import Reason
 from sekisho.services.call import Principal
@@ -38,7 +39,7 @@ class WebSocket:
         self,
         hub: Hub,
         peer: Peer,
-        flusher: Flusher,
+        poller: Poller,
         authenticate: Authenticate,
         serve: Callable[[Peer], Client],
         life: float,
@@ -46,7 +47,7 @@ class WebSocket:
         """``serve`` makes the client; ``life`` is how many seconds it may last."""
         self._hub = hub
         self._peer = peer
-        self._flusher = flusher
+        self._poller = poller
         self._authenticate = authenticate
         self._serve = serve
         now = hub.clock.tick()
@@ -153,7 +154,7 @@ class WebSocket:
         answer, connection, early = upgrade.accept()
         self._transport.write(answer)
         client = self._serve(self._peer._replace(principal=principal))
-        self._framed = FramedTransport(self, self._transport, self._flusher, Frames(connection), client)
+        self._framed = FramedTransport(self, self._transport, self._poller, Frames(connection), client)
         self._upgrade = None
         client.connection_made(self._framed)
         self._framed.resume_reading()
@@ -176,8 +177,8 @@ class FramedTransport:
 
     __slots__ = (
         "_dirty",
-        "_flusher",
         "_out",
+        "_poller",
         "_size",
         "_socket",
         "_tls",
@@ -188,7 +189,7 @@ class FramedTransport:
     )
 
     def __init__(
-        self, socket: WebSocket, tls: TlsTransport, flusher: Flusher, frames: Frames, client: Client
+        self, socket: WebSocket, tls: TlsTransport, poller: Poller, frames: Frames, client: Client
     ) -> None:
         self.client = client
         self.frames = frames
@@ -197,7 +198,7 @@ class FramedTransport:
         self.close_with: tuple[int, str] = (CloseReason.NORMAL_CLOSURE, "")
         self._socket = socket
         self._tls = tls
-        self._flusher = flusher
+        self._poller = poller
         self._out: list[bytes] = []
         self._size = 0
         self._dirty = False
@@ -209,7 +210,7 @@ class FramedTransport:
         self._size += len(data)
         if not self._dirty:
             self._dirty = True
-            self._flusher.add(self)
+            self._poller.add(self)
 
     def offer(self, data: bytes) -> bool:
         """Write, unless too much waits already; as :meth:`TlsTransport.offer`."""
