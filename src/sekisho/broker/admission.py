@@ -38,14 +38,13 @@ class Refused(Exception):
 class Admission:
     """Judges one connection, at CONNECT and again whenever what it rests on has changed."""
 
-    __slots__ = ("_attributes", "_context", "_hub", "_identity", "_peer", "_will", "client_id", "session")
+    __slots__ = ("_context", "_hub", "_identity", "_peer", "_will", "client_id", "session")
 
     def __init__(self, hub: Hub, peer: Peer, client_id: str, session: str) -> None:
         self._hub = hub
         self._peer = peer
         self.client_id = client_id
         self.session = session
-        self._attributes: Mapping[str, Any] | None = None
         self._context: dict[str, Any] = {}
         self._identity: Identity | None = None
         self._will: tuple[str, bool] | None = None
@@ -109,10 +108,8 @@ class Admission:
             self._identity = error.identity or self._identity
             raise self._refused(error.reason, error.words, error.code, error.disconnect_reason) from None
         self._identity = identity
-        if self._attributes is None:
-            der = peer.certificate_der if peer.principal is None else None
-            self._attributes = attributes_of(der) if der is not None else {}
-        variables = variables_of(identity, self._attributes, self.client_id, peer.address, hub.domain)
+        attributes = attributes_of(identity, peer.certificate_der if peer.principal is None else None)
+        variables = variables_of(identity, attributes, self.client_id, peer.address, hub.domain)
         return Authorizer(identity, variables)
 
     def _require(

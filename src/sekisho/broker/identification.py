@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from sekisho.broker.hub import Hub
     from sekisho.broker.listener import Peer
 
+OF_CERTIFICATES = "iot:Certificate."
+"""How the variables begin that come from the certificate itself."""
+
 FAIL_CLOSED = 1.0
 """Seconds within which the registry must have answered, else the answer is no."""
 
@@ -83,8 +86,11 @@ async def identify(hub: Hub, peer: Peer, client_id: str) -> Identity:
     return identity
 
 
-def attributes_of(der: bytes) -> Mapping[str, Any]:
-    """A certificate's policy variables; none when there is something in it that cannot be read."""
+def attributes_of(identity: Identity, der: bytes | None) -> Mapping[str, Any]:
+    """The policy variables of the certificate that was presented, if the policies ask for any: to read a
+    certificate takes a quarter of a CONNECT. None when there is something in it that cannot be read."""
+    if der is None or not identity.policies.mentions(OF_CERTIFICATES):
+        return {}
     try:
         return certificate_attributes(x509.load_der_x509_certificate(der))
     except (

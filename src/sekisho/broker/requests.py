@@ -35,7 +35,7 @@ async def authorize_publish(hub: Hub, peer: Peer, topic: str, retain: bool) -> I
         effect = UNAVAILABLE if away else DENIED
         record_refusal(hub, peer, action="iot:Publish", resource=topic, reason=why, effect=effect)
         raise ServiceUnavailableException(error.words) if away else ForbiddenException(why) from None
-    attributes = attributes_of(peer.certificate_der) if peer.certificate_der is not None else {}
+    attributes = attributes_of(identity, peer.certificate_der)
     authorizer = Authorizer(identity, request_variables(identity, attributes, peer.address, hub.domain))
     for action, verb in ACTIONS.items():
         if action == "iot:RetainPublish" and not retain:

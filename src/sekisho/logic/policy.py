@@ -91,6 +91,11 @@ class PolicySet:
         """The set for one connection or request; of the variables only those it mentions are kept."""
         return Bound(self, variables)
 
+    def mentions(self, prefix: str) -> bool:
+        """Whether it asks for any variable whose name begins so."""
+        folded = fold_name(prefix)
+        return any(name.startswith(folded) for name in self._names)
+
     def values(self, variables: Mapping[str, Value]) -> dict[str, Value]:
         """Those of the variables that the set mentions, under their folded names."""
         if not self._names:
