@@ -167,8 +167,8 @@ class Group:
         self._behind = False
 
     async def _drain_once(self) -> bool:
-        """Give out what waits, from the oldest on; False when there is no room for it. What nobody who is here
-        may receive waits on, and does not hold up the rest."""
+        """Give out what waits, from the oldest on; False when there is no room for it. What nobody here may
+        receive waits on, and does not hold up the rest."""
         after = 0
         while True:
             # What is acknowledged while the rows are read, or given out, may be among them.
