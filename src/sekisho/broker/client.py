@@ -34,6 +34,7 @@ from sekisho.mqtt.packets import (
     Will,
 )
 from sekisho.mqtt.reasons import Reason
+from sekisho.mqtt.topics import parse_share
 
 if TYPE_CHECKING:
     from sekisho.broker.hub import Hub, Space
@@ -308,10 +309,17 @@ class Client:
                 self.publisher.forget_decisions()
                 self.delivery.forget_decisions()
                 self.admission.check_connect(self.authorizer)
+                self._ask_groups()
         except Refused as refusal:
             self.end(refusal.reason, refusal.words, refusal.disconnect_reason)
         finally:
             self._refreshing = False
+
+    def _ask_groups(self) -> None:
+        """What waits in shared subscriptions may be this client's by now."""
+        for filter in self.subscriptions:
+            if parse_share(filter)[0] is not None:
+                self.hub.groups.here(self.sink, filter)
 
     def taken_over(self) -> None:
         """A new connection with this client id has been accepted [MQTT-3.1.4-3]."""

@@ -19,6 +19,7 @@ from sekisho.mqtt.topics import matches, parse_share
 
 if TYPE_CHECKING:
     from sekisho.broker.client import Client
+    from sekisho.broker.shared import Group
 
 KEPT_DECISIONS = 1000
 """Topics whose decision a connection remembers, in each direction."""
@@ -33,6 +34,7 @@ class Delivery:
     __slots__ = (
         "_aliases",
         "_client",
+        "_groups",
         "_last",
         "_receptions",
         "_resends",
@@ -49,6 +51,7 @@ class Delivery:
         self._waiting: deque[Item] = deque()
         self._waiting_bytes = 0
         self._room: asyncio.Event | None = None
+        self._groups: set[Group] = set()
         self._aliases: Aliases | None = None
         self._resends: Resends | None = None
         self.delivered = 0
@@ -154,8 +157,21 @@ class Delivery:
 
     @property
     def has_room(self) -> bool:
-        """Whether a message would leave at once."""
-        return self._client.joined and not self._waiting and self._may_send()
+        """Whether a message would leave at once, and not into a connection that is ending."""
+        return not self._waiting and self._may_send() and self._stays()
+
+    def _stays(self) -> bool:
+        return self._client.joined and not self._client.transport.is_closing()
+
+    def may_keep(self, message: Message, qos: int) -> bool:
+        """Whether a shared subscription's message would leave, or wait in memory until it can."""
+        transport = self._client.transport
+        fits = transport.get_write_buffer_size() <= transport.high_water
+        return self._stays() and (self._may_wait(message) if message.qos and qos else fits)
+
+    def tell_of_room(self, group: Group) -> None:
+        """Have a shared subscription told once when there is room again."""
+        self._groups.add(group)
 
     def offer_stored(self, stored: Stored, owner: Receiver) -> bool:
         """Deliver a message that is a row; False when there is no room, so that it must stay one."""
@@ -193,6 +209,8 @@ class Delivery:
                 self._room.set()
             if self._client.durable is not None:
                 self._client.durable.caught_up()
+            while self._groups and self.has_room:
+                self._groups.pop().drain()
 
     def settle(self, packet_id: int) -> None:
         """The client has acknowledged a message."""
@@ -280,6 +298,7 @@ class Delivery:
     def clear(self) -> None:
         self._waiting.clear()
         self._waiting_bytes = 0
+        self._groups.clear()
         self._last = None
         if self._room is not None:
             self._room.set()

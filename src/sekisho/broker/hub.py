@@ -267,6 +267,7 @@ class Hub:
         else:
             for filter in client.subscriptions:
                 self.unsubscribe(client.delivery, filter)
+        self.groups.ended(client.delivery)
         if space.clients.get(client.client_id) is client:
             del space.clients[client.client_id]
         mine = self._by_certificate[client.principal_id]

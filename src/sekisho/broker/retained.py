@@ -60,7 +60,8 @@ class Retained:
         """
         where = (message.account, message.region, message.topic)
         self._coming[where] = message
-        return self._keep_coming(where, message)
+        # A task, made now: what is published last is kept, whenever the answers are awaited.
+        return asyncio.ensure_future(self._keep_coming(where, message))
 
     async def _keep_coming(self, where: tuple[str, str, str], message: Message) -> None:
         try:

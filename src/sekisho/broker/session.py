@@ -91,8 +91,8 @@ class Session:
     def stored(self, stored: Stored) -> None:
         """A message has become a row: give it to the client, unless the client is behind or away."""
         client = self._open
-        if client is None or stored.id <= self._before:
-            return
+        if client is None or stored.id <= self._handed:
+            return  # the replay brings it, or has read it before this was told
         if self._behind:
             self._passed = True
         elif client.delivery.offer_stored(stored, self):

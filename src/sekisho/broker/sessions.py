@@ -76,10 +76,12 @@ class Sessions:
         key = (client.account, client.region, client.client_id)
         existing = self._all.get(key)
         expiry = self.expiry(packet)
-        # A session of 3.1.1 cannot be resumed with 5, nor the other way (AWS IoT Developer Guide, MQTT).
+        # A session of 3.1.1 cannot be resumed with 5, nor the other way (AWS IoT Developer Guide, MQTT). One
+        # without an expiry has ended with the connection that this CONNECT takes over (section 3.1.2.11.2).
         if existing is not None and (
             packet.clean_start
             or existing.protocol != packet.version
+            or not existing.expiry
             or 0 < existing.ends <= self._hub.clock.now()
         ):
             await self.discard(existing)
@@ -93,7 +95,13 @@ class Sessions:
         session.attach(client)
         if existing is None:
             self._add(session)
-        await self._store.commit([session.row(), *self._hub.wills.connected(session, client, packet.will)])
+        statements = [session.row(), *self._hub.wills.connected(session, client, packet.will)]
+        try:
+            # A task: behind the deletion of a session that has just ended with the connection taken over.
+            await asyncio.ensure_future(self._store.commit(statements))
+        except StoreError:
+            self.left(session, client)
+            raise
         if existing is not None and self._hub.profile.maximum_qos == 2:
             session.unfinished = await unfinished(self._hub, session)
         return existing is not None, session
@@ -150,12 +158,16 @@ class Sessions:
         """End sessions whose time is over, until cancelled."""
         while True:
             await asyncio.sleep(EVERY)
-            now = self._hub.clock.now()
-            over = [session for session in self._all.values() if 0 < session.ends <= now]
-            for session in over:
-                if not 0 < session.ends <= now:
-                    continue  # its client came back while another was ended
-                try:
-                    await self.discard(session)
-                except StoreError as error:
-                    log.warning("session not ended", client=session.key, error=str(error))
+            await self.end_overdue()
+
+    async def end_overdue(self) -> None:
+        """End the sessions whose time is over."""
+        now = self._hub.clock.now()
+        over = [session for session in self._all.values() if 0 < session.ends <= now]
+        for session in over:
+            if not 0 < session.ends <= now or not self._has(session):
+                continue  # its client came back, or ended it, while another was ended
+            try:
+                await self.discard(session)
+            except StoreError as error:
+                log.warning("session not ended", client=session.key, error=str(error))

@@ -46,8 +46,6 @@ class Group:
         """Each member with the QoS it was granted."""
         self._handed: dict[int, Delivery | None] = {}
         """Rows that a member has been sent and has not acknowledged; None: they are being made its own."""
-        self._settled: set[int] = set()
-        """Rows that were acknowledged since the database was last asked; its answer may still have them."""
         self._behind = False
         self._passed = False
         """Whether a row was left in the database since it was last read."""
@@ -65,24 +63,40 @@ class Group:
     def offer(self, message: Message) -> Awaitable[None] | None:
         if message.qos and self._queues:
             return self.hub.mailbox.put(message, self)
-        member = self._pick(message)
+        member = self._pick(message) or self._pick(message, may_wait=True)
         if member is not None:
             delivery, qos = member
             delivery.offer_shared(message, qos, self.key)
+        elif message.qos:
+            self.hub.counters["dropped"] += 1
         return None
 
-    def _pick(self, message: Message) -> tuple[Delivery, int] | None:
-        """A member that is here, may receive the message and has room for it."""
+    def _here(self) -> list[tuple[Delivery, int]]:
         here = []
         for member, qos in self.members.items():
             delivery = member if isinstance(member, Delivery) else member.delivery
             if delivery is not None:
                 here.append((delivery, qos))
+        return here
+
+    def _pick(self, message: Message, *, may_wait: bool = False) -> tuple[Delivery, int] | None:
+        """A member that is here, may receive the message and has room for it, now or for a while."""
+        here = self._here()
         while here:
             chosen = here.pop(random.randrange(len(here)))  # noqa: S311 - fairness, not secrecy
-            if chosen[0].has_room and chosen[0].receives(message):
+            delivery, qos = chosen
+            room = delivery.may_keep(message, qos) if may_wait else delivery.has_room
+            if room and delivery.receives(message):
                 return chosen
         return None
+
+    def _awaits_room(self, message: Message) -> bool:
+        """Whether a member that is here may receive a message that :meth:`_pick` found no room for; they will
+        all say when they have some."""
+        wanting = [delivery for delivery, _ in self._here() if delivery.receives(message)]
+        for delivery in wanting:
+            delivery.tell_of_room(self)
+        return bool(wanting)
 
     # --- rows ----------------------------------------------------------------------------------------------
 
@@ -90,7 +104,7 @@ class Group:
         if self._behind:
             self._passed = True
         elif not self._hand(stored):
-            self._behind = True
+            self._behind = self._awaits_room(stored.message)
 
     def _hand(self, stored: Stored) -> bool:
         member = self._pick(stored.message)
@@ -109,8 +123,6 @@ class Group:
 
     def acknowledged(self, stored: Stored) -> None:
         self._handed.pop(stored.id, None)
-        if self._behind:
-            self._settled.add(stored.id)
         self.hub.mailbox.acknowledged(self, stored)
         if self._behind:
             self.drain()
@@ -124,12 +136,12 @@ class Group:
         self.queue.remove(stored.size)
         self._handed.pop(stored.id, None)
         if self._behind:
-            self._settled.add(stored.id)
             self.drain()
 
     def take_back(self, stored: Stored) -> None:
         """That has failed."""
         self._handed.pop(stored.id, None)
+        self._passed = True
         self.drain()
 
     def refused(self, message: Message) -> None:
@@ -144,25 +156,38 @@ class Group:
             self.hub.watch(self._draining)
 
     async def _drain(self) -> None:
-        self._behind = True
+        self._behind = self._passed = True
         if self._emptied is not None:
             await asyncio.wait([self._emptied])
             self._emptied = None
-        while self.members:
+        while self.members and self._passed:
             self._passed = False
-            self._settled.clear()
-            limit = PAGE + len(self._handed)
-            page = await self.hub.mailbox.read(self, after=0, until=1 << 62, limit=limit)
-            waiting = [s for s in page if s.id not in self._handed and s.id not in self._settled]
-            self._settled.clear()
-            if not waiting and not self._passed:
-                self._behind = False
-                return
-            for stored in waiting:
-                if not self._hand(stored):
-                    return  # nobody has room: an acknowledgement or a new member goes on
-                if self.hub.enforce_limits:
-                    await asyncio.sleep(1 / (DRAIN * max(1, len(self.members))))
+            if not await self._drain_once():
+                return  # nobody has room: who gets some, and a new member, goes on
+        self._behind = False
+
+    async def _drain_once(self) -> bool:
+        """Give out what waits, from the oldest on; False when there is no room for it. What nobody here may
+        receive waits on, and does not hold up the rest."""
+        after = 0
+        while True:
+            # What is acknowledged while the rows are read, or given out, may be among them.
+            held = set(self._handed)
+            page = await self.hub.mailbox.read(self, after=after, until=1 << 62, limit=PAGE)
+            for stored in page:
+                after = stored.id
+                if stored.id in held or stored.id in self._handed:
+                    continue
+                if self._hand(stored):
+                    if self.hub.enforce_limits:
+                        await asyncio.sleep(1 / (DRAIN * max(1, len(self.members))))
+                elif self._awaits_room(stored.message):
+                    return False
+            if len(page) < PAGE:
+                return True
+
+    def holds(self, delivery: Delivery) -> bool:
+        return any(holder is delivery for holder in self._handed.values())
 
     def released(self, delivery: Delivery) -> None:
         """A member has gone: what it had not acknowledged is another's."""
@@ -170,7 +195,7 @@ class Group:
         for id in mine:
             del self._handed[id]
         if mine or self._behind:
-            self._behind = True
+            self._behind = self._passed = True
             self.drain()
 
 
@@ -181,6 +206,8 @@ class Groups:
         self._hub = hub
         self._groups: dict[tuple[str, str, str], Group] = {}
         self._emptying: dict[tuple[str, str, str], asyncio.Task[Any]] = {}
+        self._left: dict[Delivery, set[Group]] = {}
+        """Connections with rows of groups that they are no longer in."""
 
     def all(self) -> Iterable[Group]:
         return self._groups.values()
@@ -215,7 +242,10 @@ class Groups:
         group = self._groups.get(place)
         if group is None or group.members.pop(member, None) is None:
             return
-        self.gone(member, key)
+        delivery = member if isinstance(member, Delivery) else member.delivery
+        if delivery is not None and group.holds(delivery):
+            # What it has been sent is its own until it goes [MQTT-3.10.4-3].
+            self._left.setdefault(delivery, set()).add(group)
         if not group.members:
             del self._groups[place]
             self._hub.mailbox.close_queue(group)
@@ -234,6 +264,11 @@ class Groups:
         group = self._groups.get((member.account, member.region, key))
         if group is not None:
             group.drain()
+
+    def ended(self, delivery: Delivery) -> None:
+        """A connection has ended, and with it what it still had of groups that it had left."""
+        for group in self._left.pop(delivery, ()):
+            group.released(delivery)
 
     def gone(self, member: Member, key: str) -> None:
         """A member's client has gone; the member may stay, as a session does."""

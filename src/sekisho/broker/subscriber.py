@@ -25,6 +25,8 @@ class Subscriber:
 
     async def subscribe(self, packet: Subscribe) -> None:
         client = self._client
+        if not client.joined:
+            return  # the connection went before this began: nobody would take the subscriptions back
         reasons = []
         added = []
         known = frozenset(client.subscriptions)
@@ -46,6 +48,8 @@ class Subscriber:
 
     async def unsubscribe(self, packet: Unsubscribe) -> None:
         client = self._client
+        if not client.joined:
+            return
         reasons = []
         removed = []
         for filter in packet.filters:
