@@ -52,6 +52,40 @@ class Client:
     pauses and the packets behind wait in order.
     """
 
+    __slots__ = (
+        "_backlog",
+        "_busy",
+        "_by_client",
+        "_handlers",
+        "_outdated",
+        "_refreshing",
+        "_stalled",
+        "_tick",
+        "_will",
+        "account",
+        "admission",
+        "authorizer",
+        "certificate_id",
+        "client_id",
+        "connection",
+        "delivery",
+        "disconnect_reason",
+        "durable",
+        "entry",
+        "hub",
+        "joined",
+        "peer",
+        "principal_id",
+        "publisher",
+        "region",
+        "session",
+        "space",
+        "subscriber",
+        "subscriptions",
+        "transport",
+        "version",
+    )
+
     def __init__(self, hub: Hub, peer: Peer) -> None:
         self.hub = hub
         self.peer = peer

@@ -42,6 +42,29 @@ class TlsTransport(asyncio.Transport):
     returns the protocol, or None to close.
     """
 
+    __slots__ = (
+        "_closed",
+        "_closing",
+        "_deadline",
+        "_dirty",
+        "_fd",
+        "_loop",
+        "_lost",
+        "_opened",
+        "_out",
+        "_out_size",
+        "_paused_writing",
+        "_poller",
+        "_reading",
+        "_writing",
+        "failure",
+        "handshaken",
+        "high_water",
+        "protocol",
+        "sock",
+        "tls",
+    )
+
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
