@@ -122,7 +122,8 @@ class Inbound:
                 packet = self._resolve(packet)
                 topic = packet.topic
         field = body[: 2 + (body[0] << 8 | body[1])]
-        if field not in self._topics:
+        # What a topic alias stands for was judged when the alias was given.
+        if field not in self._topics and (len(field) > 2 or not topic):
             self._learn(field, topic, version)
         if len(payload) > self._maximum_payload:
             raise MalformedPacket(
@@ -168,5 +169,4 @@ class Inbound:
             raise MalformedPacket(Reason.TOPIC_NAME_INVALID, wrong)
         if len(self._topics) >= _TOPICS_KNOWN:
             self._topics.clear()
-        if len(field) > 2:  # not a topic alias: what that stands for may change
-            self._topics[field] = topic
+        self._topics[field] = topic
