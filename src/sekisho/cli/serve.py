@@ -78,6 +78,7 @@ def _ready(node: Node, seconds: float) -> str:
             f"  HTTPS           https://{at['https']}  (MQTT too, by ALPN)",
             f"  API             http://{at['api']}  (loopback only)",
             f"  CA              {at['ca']}",
+            *([EXTENDED] if node.config["mqtt.profile"] == "extended" else []),
             "  AWS's limits are enforced: "
             f"payload {limits['payload'] // 1024} KiB, topic {limits['topic_bytes']} bytes and "
             f"{limits['topic_slashes']} slashes, {limits['filters_per_subscribe']} filters per SUBSCRIBE, "
@@ -90,6 +91,11 @@ def _ready(node: Node, seconds: float) -> str:
         ]
     )
 
+
+EXTENDED = (
+    "  Extended profile: QoS 2, subscription identifiers, retained messages for wildcards, will delay; "
+    "`sekisho explain` tells what AWS IoT would have refused"
+)
 
 RATES = {
     "publishes_per_second": "{} messages from and",
