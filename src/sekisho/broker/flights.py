@@ -77,7 +77,7 @@ class Flights:
         self._delivery = delivery
         self._last_id = 0
         self._resumed: deque[Flight] = deque()
-        """Messages of an earlier connection that are to be published again, in their order [MQTT-4.6.0-1]."""
+        """Messages of an earlier connection that are to be published again, in their order [MQTT-4.6.0-5]."""
         self.rows: frozenset[int] = frozenset()
         """Their numbers in the mailbox: they must not be sent from there, too."""
 
@@ -227,7 +227,7 @@ class Flights:
         client.flush()
 
     def _go_on(self) -> None:
-        """Publish again what earlier connections left, within the client's Receive Maximum [MQTT-3.3.4-7]."""
+        """Publish again what earlier connections left, within the client's Receive Maximum [MQTT-3.3.4-9]."""
         client = self._client
         connection = client.connection
         while self._resumed:
