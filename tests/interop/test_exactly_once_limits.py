@@ -1,4 +1,4 @@
-"""QoS 2 and the limits of rate: what is beyond them is not taken at all, or waits; not half, and not twice."""
+"""QoS 2 and the limits of rate: what is beyond them is not taken at all, or waits; nothing half or twice."""
 
 from __future__ import annotations
 
