@@ -116,7 +116,8 @@ class Watch:
                 begun_before = self.resumed and qos == 2
                 assert number in self.given or begun_before, f"the first of {number} is marked as a duplicate"
             else:
-                # [MQTT-3.3.1-1] [MQTT-4.3.2-1] [MQTT-4.3.2-2] [3.1.1 MQTT-3.3.1-1] [3.1.1 MQTT-4.3.2-1]
+                # [MQTT-3.3.1-1] [MQTT-4.3.2-1] [MQTT-4.3.2-2] [MQTT-4.3.3-1] [MQTT-4.3.3-2]
+                # [3.1.1 MQTT-3.3.1-1] [3.1.1 MQTT-4.3.2-1]
                 assert number not in self.open, f"packet identifier {number} is in use"
             self.given.add(number)
             self.open.add(number)
@@ -131,7 +132,8 @@ class Watch:
             assert alias <= self.asked.get(ALIAS_MAXIMUM, 0), f"alias {alias}"
 
     def _coded(self, kind: int, body: bytes) -> None:
-        """[MQTT-3.4.2-1] [MQTT-3.9.3-2] [MQTT-3.11.3-2] [MQTT-3.14.2-1]"""
+        """[MQTT-3.4.2-1] [MQTT-3.5.2-1] [MQTT-3.6.2-1] [MQTT-3.7.2-1] [MQTT-3.9.3-2] [MQTT-3.11.3-2]
+        [MQTT-3.14.2-1]"""
         if kind in (SUBACK, UNSUBACK):
             said = body[properties_of(body, 2)[1] :]
         elif kind == DISCONNECT:

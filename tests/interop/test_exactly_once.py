@@ -11,6 +11,8 @@ from interop.places import (
     ALIAS,
     ALIAS_MAXIMUM,
     MESSAGE_EXPIRY,
+    PACKET_MAXIMUM,
+    REASON_STRING,
     RECEIVE_MAXIMUM,
     UNLIMITED,
     Seen,
@@ -21,7 +23,7 @@ from interop.places import (
 from interop.test_extended import EXTENDED, RESEND, identifier
 from interop.test_mosquitto_clients import pub, start_sub, wait_for
 from interop.test_paho import PATIENCE, Paho
-from interop.wire import PUBACK, Closed, Will, packet, publish_packet
+from interop.wire import PUBACK, Closed, Will, packet, publish_packet, read_properties
 
 PUBREC, PUBREL, PUBCOMP = 5, 6, 7
 FIRST = {PUBACK: 0x40, PUBREC: 0x50, PUBREL: 0x62, PUBCOMP: 0x70}
@@ -121,7 +123,7 @@ def test_what_is_granted_and_advertised(home, name, version):
 
 
 def test_a_message_is_taken_once(home, name, version, persistent, observer):
-    """[MQTT-4.3.3-8], [MQTT-4.3.3-10], [MQTT-4.3.3-11], [MQTT-4.3.3-12]"""
+    """[MQTT-4.3.3-8], [MQTT-4.3.3-10], [MQTT-4.3.3-11], [MQTT-4.3.3-12], [3.1.1 MQTT-4.3.3-2]"""
     with connected(home, name, version, persistent) as wire:
         put(wire, f"{name}/a", b"one")
         assert hear(wire, PUBREC) == (1, 0)
@@ -239,6 +241,38 @@ def test_what_may_not_be_published(home, name, version):
         assert home.refusals(device.name)[0]["effect"] == "PUBREC 0x87 (not authorized)"
 
 
+def test_a_reason_that_makes_a_pubrec_too_large_is_left_out(home, name):
+    """[MQTT-3.5.2-2]"""
+    device = home.device("mute", statements=[allow("Connect", "*")])
+    topic = "x" * 200
+    for most, words in ((150, None), (1000, f"not authorized to publish to {topic}".encode())):
+        with device.online(version=5, properties=long(PACKET_MAXIMUM, most)) as wire:
+            put(wire, topic)
+            body = wire.take(PUBREC).body
+            assert body[:3] == bytes([0, 1, NOT_AUTHORIZED])
+            assert (read_properties(body, 3)[0] if body[3:] else {}).get(REASON_STRING) == words
+
+
+def test_an_exchange_goes_on_though_its_message_has_expired(home, name, persistent):
+    """[MQTT-4.3.3-13]"""
+    reader = f"r-{name}"[:100]
+    home.subscribed_and_gone(reader, f"{name}/+", version=5)
+    with connected(home, name, 5, persistent) as wire:
+        for packet_id in (1, 2):
+            put(wire, f"{name}/a", b"short-lived", packet_id, properties=long(MESSAGE_EXPIRY, 60))
+            assert hear(wire, PUBREC) == (packet_id, 0)
+        with home.later(seconds=100):
+            put(wire, f"{name}/a", b"short-lived", 1, dup=True, properties=long(MESSAGE_EXPIRY, 60))
+            assert hear(wire, PUBREC) == (1, 0)
+            for packet_id in (1, 2):
+                say(wire, PUBREL, packet_id)
+                assert hear(wire, PUBCOMP) == (packet_id, 0)
+            put_whole(wire, f"{name}/b", b"new")
+            with home.persistent(reader, 5)[0] as back:
+                assert back.message().payload == b"new"
+                assert back.messages() == []
+
+
 def test_a_request_is_made_once(home, name):
     """On a reserved topic, which an engine answers."""
     topic = "$aws/certificates/create/json"
@@ -272,7 +306,7 @@ def test_the_lower_qos_counts(home, name, version, persistent, published, subscr
 
 
 def test_the_whole_exchange(home, name, version, persistent):
-    """[MQTT-4.3.3-1] to [MQTT-4.3.3-5]"""
+    """[MQTT-4.3.3-1], [MQTT-4.3.3-2], [MQTT-4.3.3-4], [3.1.1 MQTT-4.3.3-1]"""
     with connected(home, name, version, persistent) as wire:
         wire.subscribe(name, qos=2)
         put_whole(wire, name, b"one", 1)
@@ -332,7 +366,8 @@ def test_the_clients_receive_maximum(home, name, persistent):
 
 @pytest.mark.parametrize("restart", [False, True], ids=["reconnect", "kill"])
 def test_a_resumed_session_goes_on_where_it_was(tmp_path, version, restart):
-    """[MQTT-4.4.0-1], [MQTT-4.3.3-6]: PUBLISH with the same identifier; after PUBREC only PUBREL."""
+    """[MQTT-4.4.0-1], [MQTT-4.3.3-3], [MQTT-4.3.3-5], [MQTT-4.3.3-6], [3.1.1 MQTT-4.3.3-1]: PUBLISH with the
+    same identifier until PUBREC; from then on only PUBREL, until PUBCOMP."""
     with place(tmp_path, UNLIMITED, EXTENDED) as here:
         with here.online("w") as writer, here.persistent("r", version)[0] as wire:
             wire.subscribe("t", qos=2)

@@ -163,7 +163,7 @@ def test_they_last_as_long_as_the_session(tmp_path):
 @pytest.mark.parametrize("qos", [0, 1])
 @pytest.mark.parametrize("persistent", [False, True])
 def test_a_shared_subscription_has_its_own(home, name, writer, qos, persistent):
-    """Section 4.8.2: its copy is another message than the plain subscription's."""
+    """[MQTT-3.3.4-5], section 4.8.2: its copy is another message than the plain subscription's."""
     wire = home.persistent(name, 5)[0] if persistent else home.online(name, 5)
     with wire:
         wire.subscribe(f"$share/group/{name}", qos=qos, properties=identifier(8))
@@ -222,6 +222,7 @@ def all_for(wire, writer, *filters, **more):
 
 @pytest.mark.parametrize("persistent", [False, True])
 def test_retained_for_wildcards(home, name, version, writer, persistent):
+    """[MQTT-3.3.1-9], [3.1.1 MQTT-3.3.1-6], [3.1.1 MQTT-3.3.1-8]"""
     retain(writer, name, f"{name}/a", f"{name}/a/b", f"{name}/c", f"{name}x", f"{name[:-1]}/a", f"{name}/")
     wire = home.persistent(name, version)[0] if persistent else home.online(name, version)
     with wire:
@@ -251,6 +252,7 @@ def test_a_wildcard_at_the_beginning_looks_at_all(home, name, writer):
 
 
 def test_retain_handling_and_identifiers(home, name, writer):
+    """[MQTT-3.3.1-10], [MQTT-3.3.1-11], [MQTT-3.3.4-3]"""
     retain(writer, f"{name}/a", f"{name}/b")
     with home.online(name, 5) as wire:
         assert all_for(wire, writer, f"{name}/+", qos=0x21) == []
@@ -356,6 +358,7 @@ def gone(home, name):
 
 
 def test_a_will_waits_for_its_delay(home, name, mourner):
+    """[MQTT-3.1.2-8]"""
     online_with_will(home, name, 1000, qos=1).close()
     gone(home, name)
     with home.later(seconds=900):

@@ -27,3 +27,26 @@ def test_what_waited_comes_once(home, version):
                 writer.publish(name, b"live")
                 assert payloads(wire, 1) == [b"live"]
                 wire.disconnect()
+
+
+@pytest.mark.parametrize("version", [4, 5], ids=["3.1.1", "5"])
+def test_what_waits_for_a_member_that_unsubscribes_goes_to_another(home, version):
+    """It waits in the database, for any member: what that one was sent is its own [MQTT-3.10.4-3] until its
+    connection ends, all the rest is the group's."""
+    name = f"unsubscribes-{version}"
+    key, window = f"$share/g/{name}", 100
+    sent = [b"%d" % number for number in range(window + 20)]
+    with home.persistent(f"{name}-1", version)[0] as one, home.online("writer") as writer:
+        one.subscribe(key)
+        one.acknowledges = False
+        home.subscribed_and_gone(f"{name}-2", key, version=version)
+        for payload in sent:
+            writer.publish(name, payload)
+        got = [message.payload for message in one.messages()]
+        assert got == sent[:window]  # it takes no more
+        one.unsubscribe(key)
+        with home.persistent(f"{name}-2", version)[0] as two:
+            assert payloads(two, 20) == sent[window:]
+            one.close()
+            assert payloads(two, window) == sent[:window]
+            assert two.messages() == []

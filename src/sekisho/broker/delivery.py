@@ -222,7 +222,7 @@ class Delivery:
             self.pump()
 
     def retained(self, message: Message, qos: int) -> None:
-        """Deliver a retained message to a new subscription, marked as one [MQTT-3.3.1-8]."""
+        """Deliver a retained message to a new subscription, marked as one [3.1.1 MQTT-3.3.1-8]."""
         client = self._client
         if not client.authorizer.allows("iot:Receive", "topic", message.topic):
             words = f"not authorized to receive from {message.topic}"
@@ -373,7 +373,7 @@ class Delivery:
         return {**properties, "message_expiry_interval": round(left)} if left > 0 else None
 
     def _decide(self, topic: str) -> Reception | None:
-        """The highest QoS of all matching subscriptions [MQTT-3.3.5-1], if Receive is allowed."""
+        """The highest QoS of all matching subscriptions [MQTT-3.3.4-2], if Receive is allowed."""
         client = self._client
         parent = client.hub.profile.hash_matches_parent
         mine = [

@@ -48,6 +48,11 @@ class ExactlyOncePublisher(Publisher):
             self._refuse_more(packet)
         return None
 
+    def discard(self, packet: Publish) -> None:
+        """What an earlier PUBLISH has begun counts for the receive maximum until it is complete."""
+        if packet.qos < 2 or packet.packet_id not in self._delivery.received:
+            super().discard(packet)
+
     def _take(self, packet: Publish) -> Awaitable[None] | None:
         topic, packet_id = packet.topic, packet.packet_id
         allowed = self._publishable.get(topic)

@@ -72,7 +72,7 @@ class ExtendedDelivery(Delivery):
         await self._until_room()
 
     def retained_for(self, message: Message, subscription: Subscription) -> None:
-        """Deliver a retained message to a new subscription, marked as one [MQTT-3.3.1-8]."""
+        """Deliver a retained message to a new subscription, marked as one [3.1.1 MQTT-3.3.1-8]."""
         self._give(Chosen(message, min(message.qos, subscription.qos), True, _identifiers([subscription])))
         self._client.flush()
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from sekisho.broker.items import Chosen, Handed, Item
-from sekisho.broker.mailbox import stored_of
+from sekisho.broker.mailbox import NEVER, Stored, stored_of
 from sekisho.broker.shared import Group
 from sekisho.mqtt.connection import State
 from sekisho.mqtt.encoding import encode_publish
@@ -77,7 +77,7 @@ class Flights:
         self._delivery = delivery
         self._last_id = 0
         self._resumed: deque[Flight] = deque()
-        """Messages of an earlier connection that are to be published again, in their order [MQTT-4.6.0-1]."""
+        """Messages of an earlier connection that are to be published again, in their order [MQTT-4.6.0-5]."""
         self.rows: frozenset[int] = frozenset()
         """Their numbers in the mailbox: they must not be sent from there, too."""
 
@@ -108,7 +108,8 @@ class Flights:
         flight = Flight(self._last_id, message, retain, identifiers, 0)
         connection.inflight[flight.packet_id] = flight
         statements = self._begin(flight, item)
-        self._when_written(statements, lambda: self._begun(flight, item), lambda: self._failed(item))
+        stored = Stored(flight.row, message, NEVER, flight.size)
+        self._when_written(statements, lambda: self._begun(flight, item), lambda: self._failed(stored, item))
         return True
 
     def _begin(self, flight: Flight, item: Item) -> list[Statement]:
@@ -148,9 +149,16 @@ class Flights:
             item.owner.given(item.stored)
         self._publish(flight, dup=False)
 
-    def _failed(self, item: Item) -> None:
-        if isinstance(item, Handed) and isinstance(item.owner, Group):
-            item.owner.take_back(item.stored)
+    def _failed(self, stored: Stored, item: Item) -> None:
+        """Whose the message is now is not known: who has no entry of it has it counted no more."""
+        mailbox, session = self._client.hub.mailbox, self._client.durable
+        owner = item.owner if isinstance(item, Handed) else None
+        if session is not None and owner is not session:
+            mailbox.doubted(session, stored)
+        if isinstance(owner, Group):
+            assert isinstance(item, Handed)
+            mailbox.doubted(owner, item.stored)
+            owner.take_back(item.stored)
 
     def received(self, packet: Pubrec) -> None:
         """PUBREC: the client has the message, or does not want it."""
@@ -187,24 +195,25 @@ class Flights:
 
     def _release(self, flight: Flight) -> None:
         flight.stage = Stage.RECEIVED
-        flight.message = None
-        statements = []
-        session = self._client.durable
-        if session is not None:
-            place = (session.account, session.region)
-            statements = [exchanges.release_flight(*place, session.key, flight.packet_id)]
-            statements += self._forget(flight)
-        self._when_written(statements, lambda: self._write_release(flight))
+        client = self._client
+        mailbox, session = client.hub.mailbox, client.durable
+        message, row, flight.message, flight.row = flight.message, flight.row, None, 0
+        if session is None:
+            self._write_release(flight)
+            return
+        place = (session.account, session.region, session.key)
+        statements = [exchanges.release_flight(*place, flight.packet_id)]
+        if message is None or not row:
+            self._when_written(statements, lambda: self._write_release(flight))
+            return
+        statements += (sessions.delete_entry(*place, row), sessions.delete_body(row))
+        stored = Stored(row, message, NEVER, flight.size)
 
-    def _forget(self, flight: Flight) -> list[Statement]:
-        """The message itself is not needed any more."""
-        session, row = self._client.durable, flight.row
-        if session is None or not row:
-            return []
-        flight.row = 0
-        session.queue.remove(flight.size)
-        entry = sessions.delete_entry(session.account, session.region, session.key, row)
-        return [entry, sessions.delete_body(row)]
+        def released() -> None:
+            session.queue.remove(stored.size)
+            self._write_release(flight)
+
+        self._when_written(statements, released, lambda: mailbox.doubted(session, stored))
 
     def _write_release(self, flight: Flight) -> None:
         flight.stage = Stage.RELEASED
@@ -218,16 +227,33 @@ class Flights:
         client.connection.settle(flight.packet_id)
         session = client.durable
         if session is not None:
-            # Behind it in the same queue comes what takes the identifier next.
-            place = (session.account, session.region)
-            done = exchanges.delete_flight(*place, session.key, flight.packet_id)
-            client.hub.mailbox.add([done, *self._forget(flight)])
+            # Behind it in the queue comes what takes the identifier next. If it fails, PUBREL comes again.
+            place = (session.account, session.region, session.key)
+            statements = [exchanges.delete_flight(*place, flight.packet_id)]
+            if flight.message is not None and flight.row:
+                stored = Stored(flight.row, flight.message, NEVER, flight.size)
+                statements += (sessions.delete_entry(*place, stored.id), sessions.delete_body(stored.id))
+                done = client.hub.mailbox.add(statements)
+                done.add_done_callback(lambda done: self._refused(session, stored, done))
+            else:
+                client.hub.mailbox.add(statements)
         self._go_on()
         self._delivery.pump()
         client.flush()
 
+    def _refused(self, session: Session, stored: Stored, done: asyncio.Future[None]) -> None:
+        """The client does not want a message: it goes now, or as soon as it can [MQTT-4.4.0-2]."""
+        if not done.cancelled() and done.exception() is None:
+            session.queue.remove(stored.size)
+            return
+        mailbox = self._client.hub.mailbox
+        mailbox.doubted(
+            session, stored
+        )  # counts it as gone if it is, for what follows counts what it deletes
+        mailbox.acknowledged(session, stored)
+
     def _go_on(self) -> None:
-        """Publish again what earlier connections left, within the client's Receive Maximum [MQTT-3.3.4-7]."""
+        """Publish again what earlier connections left, within the client's Receive Maximum [MQTT-3.3.4-9]."""
         client = self._client
         connection = client.connection
         while self._resumed:

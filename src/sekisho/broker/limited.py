@@ -56,10 +56,10 @@ class LimitedClient(Client):
         """A PUBLISH, if it is within the rate."""
         if self._publishes.take(self.hub.clock.tick()):
             return self.publisher.publish(packet)
-        self.connection.discard(packet.packet_id)
+        self.publisher.discard(packet)
         self.hub.counters["throttled"] += 1
         words = f"more than {self.hub.limits.publishes_per_second} messages a second from this connection"
-        effect = "the message was discarded" + (", without a PUBACK" if packet.qos else "")
+        effect = "the message was discarded" + ("", ", without a PUBACK", ", without a PUBREC")[packet.qos]
         self.complain("iot:Publish", packet.topic, words, effect)
         return None
 

@@ -225,6 +225,10 @@ class Mailbox:
         owner.queue.remove(stored.size)
         self._acknowledged.append((owner, stored))
 
+    def doubted(self, owner: Owner, stored: Stored) -> None:
+        """An entry counts as waiting, and a commit that failed may have made it one or not, or deleted it."""
+        self._doubtful.append((owner, stored))
+
     async def settled(self) -> None:
         """Wait until all that was put so far has been committed, or has failed."""
         if self._committing:

@@ -74,6 +74,10 @@ class Publisher:
         taken.add_done_callback(lambda done: self._acknowledge(done, packet_id))
         return taken if client.connection.inbound_full or hub.mailbox.crowded else None
 
+    def discard(self, packet: Publish) -> None:
+        """A PUBLISH is neither taken nor answered."""
+        self._client.connection.discard(packet.packet_id)
+
     def _acknowledge(self, taken: asyncio.Future[None], packet_id: int) -> None:
         """A message is on the disk, or could not be put there: then it must not be acknowledged."""
         if taken.cancelled() or taken.exception() is not None:

@@ -107,7 +107,7 @@ class Subscriber:
         found = []
         for subscription in wanted:
             filter = subscription.filter
-            # Retain Handling 1 wants them for a new subscription only, 2 never [MQTT-3.3.1-10, -11].
+            # 1 wants them for a new subscription only, 2 never [MQTT-3.3.1-10], [MQTT-3.3.1-11].
             unwanted = subscription.retain_handling == 2 or (subscription.retain_handling and filter in known)
             if filter not in added or unwanted or "+" in filter or "#" in filter:
                 continue
@@ -135,5 +135,5 @@ class Subscriber:
         return reason
 
     def _suback(self, reason: int) -> int:
-        """3.1.1 knows one failure [MQTT-3.9.3-2]."""
+        """3.1.1 knows one failure [3.1.1 MQTT-3.9.3-2]."""
         return int(reason if self._client.connection.version == 5 else Reason.UNSPECIFIED_ERROR)

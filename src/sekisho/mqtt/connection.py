@@ -229,8 +229,8 @@ class Connection:
     def refuse(self, reason: int, text: str) -> None:
         """Answer CONNECT with an MQTT 5 reason, in MQTT 5 also with the text; then close.
 
-        A 3.1.1 client gets the matching return code, or nothing where there is none [MQTT-3.2.2-6] or where
-        the profile refuses silently. What no CONNACK may carry is sent as "unspecified error".
+        A 3.1.1 client gets the matching return code, or nothing where there is none [3.1.1 MQTT-3.2.2-6] or
+        where the profile refuses silently. What no CONNACK may carry is sent as "unspecified error".
         """
         if self.state is CLOSED:
             return
@@ -249,7 +249,7 @@ class Connection:
         if self.profile.silent_refusal_v3:
             # AWS does answer a wrong password, which only its custom authorizers look at.
             return self.version == 4 and reason == Reason.BAD_USER_NAME_OR_PASSWORD
-        # A client of another protocol level is answered as one of 3.1.1 [MQTT-3.1.2-2].
+        # A client of another protocol level is answered as one of 3.1.1 [3.1.1 MQTT-3.1.2-2].
         return self.version == 4 or reason == Reason.UNSUPPORTED_PROTOCOL_VERSION
 
     def disconnect(self, reason: int, text: str = "") -> None:

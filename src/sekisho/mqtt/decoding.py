@@ -78,7 +78,7 @@ def decode_publish(first: int, body: bytes, version: int) -> Publish:
 def _packet_id(body: bytes, at: int) -> tuple[int, int]:
     packet_id, at = read_uint16(body, at, "the packet identifier")
     if not packet_id:
-        raise malformed("the packet identifier is 0")  # [MQTT-2.2.1-3]; 3.1.1: [MQTT-2.3.1-1]
+        raise malformed("the packet identifier is 0")  # [MQTT-2.2.1-3]; [3.1.1 MQTT-2.3.1-1]
     return packet_id, at
 
 
@@ -113,11 +113,11 @@ def _connect(first: int, body: bytes, version: int) -> Connect:
     if flags & 0x01:
         raise malformed("the reserved CONNECT flag is set")  # [MQTT-3.1.2-3]
     if will_qos == 3:
-        raise malformed("the will has QoS 3")  # [MQTT-3.1.2-12]; 3.1.1: [MQTT-3.1.2-14]
+        raise malformed("the will has QoS 3")  # [MQTT-3.1.2-12]; [3.1.1 MQTT-3.1.2-14]
     if flags & 0x38 and not flags & 0x04:
         raise malformed("will QoS or will retain is set without a will")  # [MQTT-3.1.2-11], [MQTT-3.1.2-13]
     if version == 4 and flags & 0xC0 == 0x40:
-        raise malformed("a password comes without a user name")  # 3.1.1: [MQTT-3.1.2-22]
+        raise malformed("a password comes without a user name")  # [3.1.1 MQTT-3.1.2-22]
     properties: Properties = NO_PROPERTIES
     if version == 5:
         properties, at = decode_properties(body, at, "CONNECT")
@@ -189,7 +189,7 @@ def _subscribe(first: int, body: bytes, version: int) -> Subscribe:
         options = body[at]
         at += 1
         if options & (0xC0 if version == 5 else 0xFC):
-            raise malformed("a reserved subscription option is set")  # [MQTT-3.8.3-5]; 3.1.1: [MQTT-3-8.3-4]
+            raise malformed("a reserved subscription option is set")  # [MQTT-3.8.3-5]; [3.1.1 MQTT-3.8.3-4]
         if options & 3 == 3:
             raise malformed("a subscription has QoS 3")
         if options >> 4 == 3:
@@ -198,7 +198,7 @@ def _subscribe(first: int, body: bytes, version: int) -> Subscribe:
             Subscription(filter, options & 3, options & 4 != 0, options & 8 != 0, options >> 4)
         )
     if not subscriptions:
-        raise protocol_error("a SUBSCRIBE has no topic filter")  # [MQTT-3.8.3-2]; 3.1.1: [MQTT-3.8.3-3]
+        raise protocol_error("a SUBSCRIBE has no topic filter")  # [MQTT-3.8.3-2]; [3.1.1 MQTT-3.8.3-3]
     return Subscribe(packet_id, tuple(subscriptions), properties)
 
 
@@ -214,7 +214,7 @@ def _suback(first: int, body: bytes, version: int) -> Suback:
         if version == 5:
             _reason("SUBACK", reason)
         elif reason not in SUBACK_3:
-            raise malformed(f"0x{reason:02X} is not a SUBACK return code")  # 3.1.1: [MQTT-3.9.3-2]
+            raise malformed(f"0x{reason:02X} is not a SUBACK return code")  # [3.1.1 MQTT-3.9.3-2]
     return Suback(packet_id, reasons, properties)
 
 
@@ -282,7 +282,7 @@ def _auth(first: int, body: bytes, version: int) -> Auth:
 
 _Decoder = Callable[[int, bytes, int], Packet]
 
-# Packet type -> name, the flags its first byte must have ([MQTT-2.1.3-1]; 3.1.1: [MQTT-2.2.2-2]), decoder.
+# Packet type -> name, the flags its first byte must have ([MQTT-2.1.3-1]; [3.1.1 MQTT-2.2.2-2]), decoder.
 _DECODERS: dict[int, tuple[str, int, _Decoder]] = {
     1: ("CONNECT", 0, _connect),
     2: ("CONNACK", 0, _connack),

@@ -39,6 +39,9 @@ class Received:
     def __init__(self) -> None:
         self._steps: dict[int, _Step] = {}
 
+    def __contains__(self, packet_id: int) -> bool:
+        return packet_id in self._steps
+
     def resume(self, packet_ids: list[int]) -> None:
         """What an earlier connection of the session left."""
         self._steps = dict.fromkeys(packet_ids, _Step.TAKEN)

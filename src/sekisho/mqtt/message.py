@@ -82,7 +82,7 @@ class Message:
         """The PUBLISH of QoS 0 for receivers at a protocol version, encoded once and shared.
 
         `retain` is the flag as the receiver sees it: set for a retained message sent to a new subscription
-        [MQTT-3.3.1-8] or by Retain As Published. Raises ValueError if the properties cannot be encoded.
+        [3.1.1 MQTT-3.3.1-8] or by Retain As Published. Raises ValueError if the properties cannot be encoded.
         """
         key = version << 1 | retain
         known = self._wire

@@ -78,7 +78,7 @@ ALLOWED: Mapping[str, frozenset[int]] = MappingProxyType(
 """Packet name -> the reason codes that MQTT 5 lets it carry (tables 3-1 to 3-13, sections 3.2 to 3.15)."""
 
 SUBACK_3 = _codes("00 01 02 80")
-"""The return codes of a 3.1.1 SUBACK [MQTT-3.9.3-2]."""
+"""The return codes of a SUBACK [3.1.1 MQTT-3.9.3-2]."""
 
 CONNACK_3: Mapping[int, int] = MappingProxyType(
     {
@@ -97,7 +97,7 @@ CONNACK_3: Mapping[int, int] = MappingProxyType(
     }
 )
 """MQTT 5 reason -> 3.1.1 CONNACK return code (table 3.1). What is missing has no 3.1.1 word: the connection
-is closed without a CONNACK [MQTT-3.2.2-6]."""
+is closed without a CONNACK [3.1.1 MQTT-3.2.2-6]."""
 
 RETURN_CODE_3: Mapping[int, int] = MappingProxyType(
     {code: reason for reason, code in reversed(tuple(CONNACK_3.items()))}

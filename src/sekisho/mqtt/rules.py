@@ -26,7 +26,7 @@ def check_connect(packet: Connect, profile: Profile, limits: Limits) -> Violatio
     client_id = packet.client_id
     if not client_id:
         # MQTT 5 has the server assign one [MQTT-3.1.3-6]; in 3.1.1 it may refuse even with a clean session,
-        # and must without [MQTT-3.1.3-8]. AWS always refuses.
+        # and must without [3.1.1 MQTT-3.1.3-8]. AWS always refuses.
         if packet.version == 4:
             return Violation(Reason.CLIENT_IDENTIFIER_NOT_VALID, "the client identifier is empty")
     elif client_id.startswith("$"):

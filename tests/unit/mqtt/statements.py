@@ -40,14 +40,12 @@ STATEMENTS = {
 CLIENT = "a client must; a server can neither see nor enforce it"
 UNSAID = "about a reason string or user property that the node never puts into such a packet"
 NO_AUTH = "about enhanced authentication, which AWS does not have (AWS IoT Developer Guide, MQTT)"
-EXTENDED = "of QoS 2, subscription identifiers or will delay, which only the extended profile has"
 
 UNCITED: dict[str, dict[str, str]] = {
     FIVE: {
         "3.1.2-20": CLIENT,  # PINGREQ in time: what a server does without is 3.1.2-22
         "3.1.2-21": CLIENT,  # the server's keep alive is used
         "3.1.2-30": CLIENT,  # nothing but AUTH and DISCONNECT before the CONNACK of enhanced authentication
-        "3.1.3-9": EXTENDED,
         "3.2.2-4": CLIENT,  # session present, but the client has none
         "3.2.2-5": CLIENT,  # the other way
         "3.2.2-10": "AWS: a SUBSCRIBE of QoS 2 ends the connection, 0x9B (AWS IoT Developer Guide, MQTT)",
@@ -56,18 +54,11 @@ UNCITED: dict[str, dict[str, str]] = {
         "3.2.2-21": CLIENT,  # as 3.1.2-21
         "3.2.2-22": "the node always says Server Keep Alive",
         "3.3.2-10": CLIENT,  # every alias up to its own maximum is accepted
-        "3.3.4-3": EXTENDED,
-        "3.3.4-4": EXTENDED,
-        "3.3.4-5": EXTENDED,
         "3.3.4-8": CLIENT,  # does not delay other packets while its window is full
         "3.4.2-3": UNSAID,
-        "3.5.2-1": EXTENDED,
-        "3.5.2-2": EXTENDED,
         "3.5.2-3": UNSAID,
-        "3.6.2-1": EXTENDED,
         "3.6.2-2": UNSAID,
         "3.6.2-3": UNSAID,
-        "3.7.2-1": EXTENDED,
         "3.7.2-2": UNSAID,
         "3.7.2-3": UNSAID,
         "3.9.2-1": UNSAID,
@@ -78,14 +69,11 @@ UNCITED: dict[str, dict[str, str]] = {
         "3.15.2-1": NO_AUTH,
         "3.15.2-2": NO_AUTH,
         "3.15.2-3": NO_AUTH,
-        **dict.fromkeys((f"4.3.3-{number}" for number in range(1, 14)), EXTENDED),
         "4.5.0-2": CLIENT,  # acknowledges also what it does not process
         "4.6.0-1": CLIENT,  # sends again in the first order
         "4.6.0-2": CLIENT,  # PUBACK in the order of PUBLISH
         "4.6.0-3": CLIENT,  # the same for PUBREC
         "4.6.0-4": CLIENT,  # and PUBREL
-        "4.8.2-4": EXTENDED,  # of QoS 2: completed with the member that had it
-        "4.8.2-5": EXTENDED,  # of QoS 2: and with no other
         "4.12.0-2": NO_AUTH,
         "4.12.0-3": NO_AUTH,
         "4.12.0-4": NO_AUTH,
@@ -101,8 +89,6 @@ UNCITED: dict[str, dict[str, str]] = {
         "3.1.3-7": CLIENT,  # clean session with an empty client identifier; a server's part is 3.1.3-8
         "3.8.3-2": "about servers without wildcards",
         "3.14.4-1": CLIENT,  # closes after DISCONNECT
-        "4.3.3-1": EXTENDED,
-        "4.3.3-2": EXTENDED,
         "4.5.0-2": CLIENT,  # acknowledges also what it does not process
         "4.6.0-2": CLIENT,  # PUBACK in the order of PUBLISH
         "4.6.0-3": CLIENT,  # the same for PUBREC
@@ -116,19 +102,19 @@ NOT_RESUMED = "not in a resumed session: what is no longer subscribed to is not 
 
 DIFFERENT = {
     FIVE: {
-        "3.3.1-9": "AWS: to a subscription whose filter is exactly the topic",
+        "3.3.1-9": "AWS: to a subscription whose filter is exactly the topic; the extended profile keeps it",
         "3.3.1-10": "AWS: the same",
         "3.10.4-3": NOT_RESUMED,
-        "4.4.0-1": "AWS: with new packet identifiers and without DUP; on the same connection, too",
+        "4.4.0-1": "AWS, of QoS 1: with new packet identifiers and without DUP; on the same connection, too",
         "6.0.0-4": "`mqttv3.1` is answered with itself: AWS's older clients offer only that",
     },
     THREE: {
         "3.1.2-2": "AWS: closed without a CONNACK; the extended profile answers",
         "3.1.3-8": "AWS: the same",
         "3.1.3-9": "AWS: the same",
-        "3.3.1-6": "AWS: to a subscription whose filter is exactly the topic",
+        "3.3.1-6": "AWS: to a subscription whose filter is exactly the topic; the extended profile keeps it",
         "3.10.4-3": NOT_RESUMED,
-        "4.4.0-1": "AWS: with new packet identifiers and without DUP",
+        "4.4.0-1": "AWS, of QoS 1: with new packet identifiers and without DUP",
         "6.0.0-4": "`mqttv3.1` is answered with itself: AWS's older clients offer only that",
     },
 }
