@@ -47,3 +47,15 @@ def observer(anything, request):
     """A connection that has subscribed to nothing yet and may see everything."""
     with anything.online(f"observer-{request.node.name}"[:100]) as wire:
         yield wire
+
+
+@pytest.fixture(params=[4, 5], ids=["3.1.1", "5"])
+def version(request):
+    """The protocol level of MQTT."""
+    return request.param
+
+
+@pytest.fixture
+def name(request):
+    """A client id and topic of the test's own."""
+    return request.node.name.translate(str.maketrans("[]", "--"))[:100]

@@ -43,11 +43,6 @@ def home(request, tmp_path_factory):
         assert "Traceback" not in home.node.log
 
 
-@pytest.fixture(params=[4, 5], ids=["3.1.1", "5"])
-def version(request):
-    return request.param
-
-
 @pytest.fixture
 def name(request, home):
     """A client id and topic of the test's own; its session is ended afterwards."""

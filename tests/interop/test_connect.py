@@ -34,11 +34,6 @@ def last_refusal(own, **filters):
     return own.list_refusals(maxResults=1, **filters)["refusals"][0]
 
 
-@pytest.fixture(params=[4, 5], ids=["3.1.1", "5"])
-def version(request):
-    return request.param
-
-
 @pytest.fixture(scope="module")
 def stranger(tmp_path_factory):
     """A certificate that no one registered, signed by itself."""

@@ -37,11 +37,6 @@ def limited(tmp_path_factory):
         yield home
 
 
-@pytest.fixture(params=[4, 5], ids=["3.1.1", "5"])
-def version(request):
-    return request.param
-
-
 @pytest.fixture
 def name(request):
     return request.node.name.translate(str.maketrans("[]", "--"))[:80]

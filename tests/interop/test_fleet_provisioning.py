@@ -156,11 +156,6 @@ def status_of(iot, made: dict[str, Any]) -> str | None:
     return found["certificateDescription"]["status"]
 
 
-@pytest.fixture(params=[4, 5], ids=["3.1.1", "5"])
-def version(request):
-    return request.param
-
-
 @pytest.fixture
 def newcomer(claim, request):
     with claim.online(f"newcomer-{request.node.name}"[:100]) as wire:

@@ -26,11 +26,6 @@ def limited(tmp_path_factory):
         yield place_
 
 
-@pytest.fixture(params=[4, 5], ids=["3.1.1", "5"])
-def version(request):
-    return request.param
-
-
 def flood(wire, topic, count, qos=0):
     """All in one write, so that they come within one moment."""
     packets = (

@@ -38,11 +38,6 @@ def home(tmp_path_factory):
 
 
 @pytest.fixture
-def name(request):
-    return request.node.name.translate(str.maketrans("[]", "--"))[:100]
-
-
-@pytest.fixture
 def writer(home, name):
     with home.online(f"w-{name}"[:100], 5) as wire:
         yield wire

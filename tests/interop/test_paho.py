@@ -18,11 +18,6 @@ PATIENCE = 10
 VERSIONS = {4: paho.MQTTv311, 5: paho.MQTTv5}
 
 
-@pytest.fixture(params=[4, 5], ids=["3.1.1", "5"])
-def version(request):
-    return request.param
-
-
 class Paho:
     """A client with its loop in a thread, and everything that it is told in queues."""
 

@@ -17,11 +17,6 @@ from interop.wire import Closed, connect_packet
 NOT_AUTHORIZED = 0x87
 
 
-@pytest.fixture(params=[4, 5], ids=["3.1.1", "5"])
-def version(request):
-    return request.param
-
-
 def may_publish(wire, topic):
     """Asked of MQTT 5, whose connection outlives the answer no."""
     return wire.publish(topic, b"?") != NOT_AUTHORIZED

@@ -19,16 +19,6 @@ def home(tmp_path_factory):
         yield home
 
 
-@pytest.fixture(params=[4, 5], ids=["3.1.1", "5"])
-def version(request):
-    return request.param
-
-
-@pytest.fixture
-def name(request):
-    return request.node.name.translate(str.maketrans("[]", "--"))[:100]
-
-
 @pytest.fixture
 def writer(home, name):
     with home.online(f"w-{name}"[:100]) as wire:

@@ -42,17 +42,6 @@ def paced(tmp_path_factory):
         yield paced
 
 
-@pytest.fixture(params=[4, 5], ids=["3.1.1", "5"])
-def version(request):
-    return request.param
-
-
-@pytest.fixture
-def name(request):
-    """A client id and topic of the test's own."""
-    return request.node.name.translate(str.maketrans("[]", "--"))[:100]
-
-
 @pytest.fixture
 def writer(home, name):
     with home.online(f"w-{name}"[:100]) as wire:
