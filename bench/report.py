@@ -29,7 +29,8 @@ def machine(folder: Path) -> list[str]:
     return [
         f"Machine: {cpus} × {_cpu_model()}, Linux {platform.release()}; "
         f"load average of the minute before: {os.getloadavg()[0]:.2f}",
-        f"Sekisho {version('sekisho')}: Python {platform.python_version()} (built {platform.python_build()[1]}), {node}, "
+        f"Sekisho {version('sekisho')}: Python {platform.python_version()}, built "
+        f"{platform.python_build()[1]}, {node}, "
         f"{SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode()}",
         f"Disk of the database: {_file_system(folder)}, a durable write of 4 KiB takes "
         f"{sync_microseconds(folder):,.0f} µs",
