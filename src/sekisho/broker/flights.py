@@ -59,6 +59,7 @@ class Unfinished(NamedTuple):
 async def unfinished(hub: Hub, session: Session) -> Unfinished:
     """Read what is unfinished, after all that is under way for the session has become rows."""
     await hub.mailbox.settled()
+    await hub.mailbox.flush()  # what the client has refused is not among it
     key = (session.account, session.region, session.key)
     received = [row["packet_id"] for row in await hub.store.fetch(*exchanges.read_received(*key))]
     flights = []

@@ -99,11 +99,11 @@ class Sessions:
         try:
             # A task: behind the deletion of a session that has just ended with the connection taken over.
             await asyncio.ensure_future(self._store.commit(statements))
+            if existing is not None and self._hub.profile.maximum_qos == 2:
+                session.unfinished = await unfinished(self._hub, session)
         except StoreError:
             self.left(session, client)
             raise
-        if existing is not None and self._hub.profile.maximum_qos == 2:
-            session.unfinished = await unfinished(self._hub, session)
         return existing is not None, session
 
     def expiry(self, packet: Connect) -> float:
