@@ -12,7 +12,8 @@ import time
 import pytest
 
 from interop.devices import WITHIN, allow, deny, document, least_privilege, until
-from interop.wire import Closed, connect_packet
+from interop.places import RECEIVE_MAXIMUM, short
+from interop.wire import Closed, connect_packet, packet, read_text
 
 NOT_AUTHORIZED = 0x87
 
@@ -355,6 +356,30 @@ def test_a_withdrawn_receive_silences_a_subscription(device, iot, observer, vers
             return wire.messages()
 
         until(heard, WITHIN)
+
+
+def test_a_withdrawn_receive_holds_for_what_waits_for_room(device, iot, observer):
+    one = device("one")
+    topic, other = f"devices/{one.name}/a", f"devices/{one.name}/b"
+    with one.online(version=5, properties=short(RECEIVE_MAXIMUM, 1)) as wire:
+        assert wire.subscribe(topic, other) == [1, 1]
+        wire.acknowledges = False
+        for payload in (b"first", b"waits"):
+            observer.publish(topic, payload)
+        first, message = wire.publication()
+        assert message.payload == b"first"
+        silent = [
+            *least_privilege(one.name),
+            deny("Receive", f"topic/{topic}"),
+            deny("Publish", f"topic/{topic}"),
+        ]
+        iot.create_policy_version(policyName=one.policy, policyDocument=document(*silent), setAsDefault=True)
+        until(lambda: not may_publish(wire, topic), WITHIN)  # the connection goes by the new version
+        observer.publish(other, b"after")
+        wire.acknowledges = True
+        packet_id = first.body[read_text(first.body, 0)[1] :][:2]
+        wire.send(packet(0x40, packet_id))
+        assert wire.message().payload == b"after"
 
 
 def test_no_connection_that_is_being_accepted_slips_past_a_change(device, iot):

@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from sekisho.broker.aliases import Aliases
-from sekisho.broker.items import Handed, Item, Reception, Retain, size
+from sekisho.broker.items import Handed, Item, Reception, Retain, message_of, size
 from sekisho.broker.mailbox import Receiver, Stored
 from sekisho.broker.resends import GIVE_UP, Resends
 from sekisho.mqtt.connection import OPEN
@@ -203,7 +203,8 @@ class Delivery:
         while self._waiting and self._may_send():
             item = self._waiting.popleft()
             self._waiting_bytes -= size(item)
-            self._send(item)
+            if isinstance(item, Handed) or self.receives(message_of(item)):  # it may be silent by now
+                self._send(item)
         if not self._waiting:
             if self._room is not None:
                 self._room.set()
@@ -316,10 +317,8 @@ class Delivery:
 
     def _flagged(self, item: object) -> tuple[Message, bool]:
         """The message of what was sent or waits, with the RETAIN flag that the client is to see."""
-        if isinstance(item, Message):
-            return item, False
-        if isinstance(item, Retain):
-            return item.message, True
+        if isinstance(item, Message | Retain):
+            return message_of(item), isinstance(item, Retain)
         assert isinstance(item, Handed)
         message = item.stored.message
         reception = self._reception(message) if message.retain else None

@@ -43,12 +43,16 @@ class Chosen(NamedTuple):
 Item = Message | Retain | Handed | Chosen
 
 
-def size(item: Item) -> int:
-    """Bytes of its payload."""
+def message_of(item: Item) -> Message:
     match item:
         case Retain(message) | Chosen(message):
-            return len(message.payload)
+            return message
         case Handed(stored, _):
-            return len(stored.message.payload)
+            return stored.message
         case _:
-            return len(item.payload)
+            return item
+
+
+def size(item: Item) -> int:
+    """Bytes of its payload."""
+    return len(message_of(item).payload)

@@ -94,6 +94,9 @@ class Mailbox:
         self._dumped: tuple[Message, str] | None = None
         self.last_id = 0
         """The newest message's id; one that comes later has a greater one."""
+        self.told_id = 0
+        """The newest message whose owners have been told of it: later ones may be rows, and are not known to
+        be."""
         self._under_way = 0
         self._acknowledged: list[tuple[Owner, Stored]] = []
         self._doubtful: list[tuple[Owner, Stored]] = []
@@ -104,7 +107,7 @@ class Mailbox:
     async def start(self) -> None:
         """Go on after the newest message of the database: ids grow whatever the machine's clock does."""
         rows = await self._store.fetch(*sessions.last_message())
-        self.last_id = int(rows[0]["last"])
+        self.last_id = self.told_id = int(rows[0]["last"])
 
     async def recount(self, account: str, region: str) -> None:
         """Have each owner's queue begin with what the database has, and delete what nobody owns any more."""
@@ -214,6 +217,8 @@ class Mailbox:
             return
         finally:
             self._under_way -= batch.bytes
+            if batch.told:
+                self.told_id = batch.told[-1][1].id
         for owner, stored in batch.told:
             owner.stored(stored)
         batch.done.set_result(None)

@@ -173,7 +173,9 @@ class Group:
         while True:
             # What is acknowledged while the rows are read, or given out, may be among them.
             held = set(self._handed)
-            page = await self.hub.mailbox.read(self, after=after, until=1 << 62, limit=PAGE)
+            # Not what is a row and comes to `stored` yet: it would be given out twice.
+            until = self.hub.mailbox.told_id
+            page = await self.hub.mailbox.read(self, after=after, until=until, limit=PAGE)
             for stored in page:
                 after = stored.id
                 if stored.id in held or stored.id in self._handed:
