@@ -269,6 +269,7 @@ class Node:
                 mqtt=lambda peer: client(hub, peer),
                 http=(lambda peer: http.protocol({"peer": peer})) if with_http else None,
                 websocket=websocket,
+                unopened=hub.count_unopened,
                 handshake_timeout=config["mqtt.limits.connect_timeout"],
                 most=config["mqtt.limits.connections"],
                 connections=connections,

@@ -324,6 +324,7 @@ def test_what_the_broker_counts(own, data, device):
         "queued": 0,
         "queued_bytes": 0,
         "accepted": 2,
+        "unopened": 0,
         "published": 3,
         "delivered": 2,
         "dropped": 0,

@@ -208,6 +208,7 @@ class Client:
         if self.connection.state is OPEN:
             self.end(Reason.KEEP_ALIVE_TIMEOUT, "keep alive timeout", "MQTT_KEEP_ALIVE_TIMEOUT")
         else:
+            self.hub.count_unopened()
             self.transport.abort()
 
     def end(self, reason: int, words: str, disconnect_reason: str) -> None:

@@ -257,6 +257,10 @@ class Hub:
         key = (client.account, client.region, client.client_id)
         return self._versions.joined(key, self.clock.now())
 
+    def count_unopened(self) -> None:
+        """A connection has ended before it had said anything within TLS, or without a CONNECT in time."""
+        self.counters["unopened"] += 1
+
     def leave(self, client: Client) -> None:
         space = self.space(client.account, client.region)
         expiry = client.durable.expiry if client.durable is not None else 0.0

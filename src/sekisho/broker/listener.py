@@ -77,11 +77,13 @@ class Listener:
         mqtt: Callable[[Peer], ByteProtocol],
         http: Callable[[Peer], ByteProtocol] | None,
         websocket: Callable[[Peer], ByteProtocol],
+        unopened: Callable[[], None],
         handshake_timeout: float,
         most: int,
         connections: set[TlsTransport] | None = None,
     ) -> None:
-        """``most`` connections at once, over all listeners that are given the same ``connections``."""
+        """``most`` connections at once, over all listeners that are given the same ``connections``;
+        ``unopened`` is told of each that ended before it had said anything within TLS."""
         self.port: int = sock.getsockname()[1]
         self.connections: set[TlsTransport] = set() if connections is None else connections
         self._loop = loop
@@ -93,6 +95,7 @@ class Listener:
         self._mqtt = mqtt
         self._http = http
         self._websocket = websocket
+        self._unopened = unopened
         self._handshake_timeout = handshake_timeout
         self._most = most
         loop.add_reader(sock.fileno(), self._accept)
@@ -121,7 +124,7 @@ class Listener:
                 sock,
                 self._context,
                 self._opened,
-                self.connections.discard,
+                self._closed,
                 now + self._handshake_timeout,
             )
             self.connections.add(transport)
@@ -150,6 +153,11 @@ class Listener:
                 return Undecided(lambda yes: websocket(peer) if yes else http(peer), deadline)
             return websocket(peer) if chosen else http(peer)
         return self._mqtt(peer)
+
+    def _closed(self, transport: TlsTransport) -> None:
+        self.connections.discard(transport)
+        if transport.protocol is None:
+            self._unopened()
 
     def close(self) -> None:
         """Accept no more, and cut what is not yet a client's."""

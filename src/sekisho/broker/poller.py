@@ -25,6 +25,7 @@ class Poller:
         self._epoll = select.epoll()
         self._readers: dict[int, Callable[[], None]] = {}
         self._writers: dict[int, Callable[[], None]] = {}
+        self._ends: dict[int, Callable[[], None]] = {}
         self._watched: dict[int, int] = {}
         self._dirty: list[Flushable] = []
         self._taking = False
@@ -52,6 +53,15 @@ class Poller:
     def remove_writer(self, fd: int) -> None:
         if self._writers.pop(fd, None) is not None:
             self._watch(fd)
+
+    def tell_of_end(self, fd: int, callback: Callable[[], None] | None) -> None:
+        """Have ``callback`` called, before who reads or writes, when the connection is over both ways: what
+        it received can be read, and nothing can be written. None ends this, before the socket is closed.
+        Nobody looks while there is neither reader nor writer."""
+        if callback is None:
+            self._ends.pop(fd, None)
+        else:
+            self._ends[fd] = callback
 
     def _watch(self, fd: int) -> None:
         if self._epoll.closed:
@@ -83,6 +93,10 @@ class Poller:
         self._taking = True
         for fd, events in self._epoll.poll(0, AT_ONCE):
             try:
+                if events & select.EPOLLHUP:
+                    ended = self._ends.get(fd)
+                    if ended is not None:
+                        ended()
                 # An error or the end is told to whom it concerns: who reads, or else who writes.
                 reader = readers.get(fd) if events & ~select.EPOLLOUT else None
                 if reader is not None:

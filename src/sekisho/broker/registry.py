@@ -215,6 +215,7 @@ class Registry:
             "queued": sum(queue.messages for queue in queues),
             "queued_bytes": sum(queue.bytes for queue in queues),
             "accepted": hub.counters["accepted"],
+            "unopened": hub.counters["unopened"],
             "published": hub.published,
             "delivered": hub.counters["delivered"] + sum(client.delivery.delivered for client in clients),
             "dropped": hub.counters["dropped"],

@@ -93,10 +93,12 @@ class TlsTransport(asyncio.Transport):
         self._dirty = False
         self._closing = False
         self._lost = False
+        self._shut = False  # nothing more is written: closing, lost, or the peer has reset
         self._reading = True
         self._writing = False
         self._paused_writing = False
         self.high_water = HIGH_WATER
+        poller.tell_of_end(self._fd, self._hung_up)
         poller.add_reader(self._fd, self._readable)
 
     @property
@@ -190,7 +192,7 @@ class TlsTransport(asyncio.Transport):
     # --- writing -------------------------------------------------------------------------------------------
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if self._lost or self._closing or not data:
+        if self._shut or not data:
             return
         self._out.append(bytes(data))
         self._out_size += len(data)
@@ -203,7 +205,7 @@ class TlsTransport(asyncio.Transport):
     def offer(self, data: bytes) -> bool:
         """Write, unless more than ``high_water`` waits already; False then, or when nothing is taken."""
         size = self._out_size
-        if size > self.high_water or self._lost or self._closing:
+        if size > self.high_water or self._shut:
             return False
         self._out.append(data)
         self._out_size = size = size + len(data)
@@ -216,7 +218,7 @@ class TlsTransport(asyncio.Transport):
 
     def send(self, data: bytes) -> None:
         """Write now: for who has gathered the writes of a turn already."""
-        if self._lost or self._closing or not data:
+        if self._shut or not data:
             return
         self._out.append(data)
         self._out_size += len(data)
@@ -262,6 +264,21 @@ class TlsTransport(asyncio.Transport):
             self._paused_writing = False
             self.protocol.resume_writing()
 
+    def _hung_up(self) -> None:
+        """The peer has reset, and takes nothing more. What it sent before, perhaps its DISCONNECT, is still
+        to be read, and then the end. Nothing is written: OpenSSL reads no more after a write that failed."""
+        if self._shut:
+            return
+        self._shut = True
+        self._out = []
+        self._out_size = 0
+        if self._writing:
+            self._writing = False
+            self._poller.remove_writer(self._fd)
+        if self._paused_writing and self.protocol is not None:
+            self._paused_writing = False
+            self.protocol.resume_writing()
+
     def _want_write(self) -> None:
         if not self._writing and not self._lost:
             self._writing = True
@@ -281,12 +298,15 @@ class TlsTransport(asyncio.Transport):
         """Close after what waits has been written."""
         if self._lost or self._closing:
             return
-        self._closing = True
+        reset = self._shut
+        self._closing = self._shut = True
         if self._reading:
             self._reading = False
             self._poller.remove_reader(self._fd)
         self._deadline = self._loop.time() + CLOSE_TIMEOUT
-        if not self._out:
+        if reset:
+            self._lose(None)
+        elif not self._out:
             self._finish()
         elif not self._writing:
             self.flush()
@@ -305,9 +325,10 @@ class TlsTransport(asyncio.Transport):
     def _lose(self, exc: Exception | None) -> None:
         if self._lost:
             return
-        self._lost = True
+        self._lost = self._shut = True
         self._poller.remove_reader(self._fd)
         self._poller.remove_writer(self._fd)
+        self._poller.tell_of_end(self._fd, None)
         self._out = []
         self._out_size = 0
         try:

@@ -110,6 +110,11 @@ COUNTERS = (
     Counter("queued", False, "Messages that wait for sessions and shared subscriptions."),
     Counter("queued_bytes", False, "Bytes of their topics, payloads and properties."),
     Counter("accepted", True, "MQTT connections accepted since the node started."),
+    Counter(
+        "unopened",
+        True,
+        "Connections that ended without a handshake or a CONNECT in time, since the node started.",
+    ),
     Counter("published", True, "Messages that the broker was given since the node started."),
     Counter("delivered", True, "Messages sent to clients since the node started."),
     Counter("dropped", True, "Messages not sent because a client was too slow, since the node started."),
