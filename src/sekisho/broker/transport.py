@@ -56,6 +56,7 @@ class TlsTransport(asyncio.Transport):
         "_paused_writing",
         "_poller",
         "_reading",
+        "_shut",
         "_writing",
         "failure",
         "handshaken",
