@@ -127,7 +127,7 @@ async def hops(count: int = HOPS) -> None:
 
 
 class Pipe:
-    """A connection's transport, as :class:`sekisho.broker.transport.TlsTransport` is one. What is written to it
+    """A connection's transport, as `sekisho.broker.transport.TlsTransport` is one. What is written to it
     arrives at the end of the turn."""
 
     def __init__(self, loop: FrozenLoop, arrived: Any, gone: Any) -> None:
