@@ -228,11 +228,15 @@ class Sessions(RuleBasedStateMachine):
         index=number,
         qos=st.integers(0, 1),
         before=st.booleans(),
+        away=st.booleans(),
     )
-    def deny(self, client_id, topics, index, qos, before):
+    def deny(self, client_id, topics, index, qos, before, away):
         """Receive is withdrawn for some topics, and given back for all others; what is published to them,
-        perhaps while the policy changes, too."""
+        perhaps while the policy changes, or while the client is away, too."""
         published = [(index, topic, qos, None) for topic in sorted(topics)]
+        for link in self.online():
+            if away and link.client_id == client_id:
+                self.world.leave(link, politely=False)
         if before:
             self._publish(published)
         try:
@@ -241,6 +245,8 @@ class Sessions(RuleBasedStateMachine):
             self.failed = True
             raise
         self._publish(published)
+        if away:
+            self.resume(client_id, True)
         self.then(None)
 
     @precondition(online)
