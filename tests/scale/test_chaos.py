@@ -73,9 +73,7 @@ MOST_IN_FLOOD = (
 # and after a storm:
 MOST = (
     MOST_IN_FLOOD
-    + STORM
-    * 128
-    * 1024  # a connection: 48 KiB when idle, more while TLS's handshake and CONNECT are under way
+    + STORM * 128 * 1024  # 48 KiB each when idle, more while the handshake and CONNECT are under way
     + SLACK
 )
 
