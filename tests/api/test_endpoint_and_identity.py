@@ -47,7 +47,7 @@ def test_both_doors_lead_to_the_same_registry(node, name, tls):
     assert node.client("iot", tls=not tls).describe_thing(thingName=name)["thingName"] == name
 
 
-def test_refusals_can_be_listed(own):
-    answer = own.list_refusals(maxResults=1)
+def test_refusals_can_be_listed(own, name):
+    answer = own.list_refusals(clientId=name, maxResults=1)
     assert answer["refusals"] == []
     assert "nextToken" not in answer

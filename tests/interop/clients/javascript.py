@@ -111,7 +111,12 @@ class JavaScript(Client):
 
     def open(self, clean: bool, will: Will | None) -> None:
         access_key, secret_key = self.door.keys
-        last = will and will._asdict() | {"payload": will.payload.decode()}
+        last = will and {
+            "topic": will.topic,
+            "payload": will.payload.decode(),
+            "qos": will.qos,
+            "retain": will.retain,
+        }
         self.number = next(self.numbers)
         self.mine = self.process()
         self.mine.inbox(self.number, self.inbox)

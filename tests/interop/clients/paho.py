@@ -93,7 +93,7 @@ class Aiomqtt(Client):
             identifier=self.client_id,
             protocol=aiomqtt.ProtocolVersion(VERSIONS[self.version]),
             tls_context=context,
-            will=will and aiomqtt.Will(*will),
+            will=will and aiomqtt.Will(*will[:4]),
             **(five if self.version == 5 else {"clean_session": clean}),
         )
         await self.client.__aenter__()

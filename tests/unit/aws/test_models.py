@@ -150,6 +150,7 @@ def test_own_operations_are_those_of_the_interface() -> None:
         "list_connections",
         "list_refusals",
         "list_sessions",
+        "list_shared_subscriptions",
         "set_clock",
     ]
     assert {name: sorted(o.members) for name, o in service("iotidentity").operations.items()} == {
