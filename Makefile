@@ -8,7 +8,7 @@ BIN := .venv/bin
 JAVASCRIPT := tests/interop/javascript
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo run test check bench fuzz docs clean
+.PHONY: demo run test check compiled bench fuzz docs clean
 
 demo: .venv/.demo
 	$(BIN)/sekisho demo
@@ -26,9 +26,9 @@ check: .venv/.check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/unit/test_architecture.py
 
-bench: .venv/.demo
+bench: .venv-compiled/.done
 	sh scripts/debian-packages.sh mosquitto gcc libc6-dev libssl-dev
-	$(BIN)/python bench/run.py
+	.venv-compiled/bin/python bench/run.py
 
 FUZZ_SECONDS ?= 600
 
@@ -41,7 +41,7 @@ docs: .venv/.run
 	mv docs/settings.new docs/settings.md
 
 clean:
-	rm -rf .venv .venv-awscli .venv-fuzz .sekisho bench/bin $(JAVASCRIPT)/node_modules
+	rm -rf .venv .venv-awscli .venv-compiled .venv-fuzz .sekisho bench/bin $(JAVASCRIPT)/node_modules
 
 # --- virtual environments; each stamp says which extras are in -------------------------------------------------
 
@@ -76,6 +76,23 @@ clean:
 
 $(JAVASCRIPT)/node_modules/.done: $(JAVASCRIPT)/package.json
 	sh scripts/javascript-packages.sh
+	@touch $@
+
+# The same source with its hot path translated to C by mypyc. From an sdist: mypyc leaves what it makes beside the
+# source that it is given, where it would hide what is edited later.
+COMPILED_PIP := .venv-compiled/bin/python -m pip --quiet --disable-pip-version-check
+COMPILED := $(shell find src -name '*.py' 2>/dev/null)
+
+compiled: .venv-compiled/.done
+
+.venv-compiled/.done: .venv/.test $(COMPILED)
+	sh scripts/debian-packages.sh gcc libc6-dev python3-dev
+	test -x .venv-compiled/bin/python || $(PYTHON) -m venv .venv-compiled
+	rm -rf .venv-compiled/dist
+	$(BIN)/python -m hatchling build -t sdist -d .venv-compiled/dist >/dev/null 2>&1
+	HATCH_BUILD_HOOKS_ENABLE=1 $(COMPILED_PIP) wheel --no-deps -w .venv-compiled/dist .venv-compiled/dist/*.tar.gz
+	$(COMPILED_PIP) install --force-reinstall --no-deps .venv-compiled/dist/*.whl
+	$(COMPILED_PIP) install "$$(ls .venv-compiled/dist/*.whl)[demo,test]"
 	@touch $@
 
 # atheris is for CPython 3.11 to 3.13 on Linux; nothing but `make fuzz` needs it.

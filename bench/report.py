@@ -8,6 +8,7 @@ import ssl
 import subprocess
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
@@ -29,13 +30,19 @@ def machine(folder: Path) -> list[str]:
     return [
         f"Machine: {cpus} × {_cpu_model()}, Linux {platform.release()}; "
         f"load average of the minute before: {os.getloadavg()[0]:.2f}",
-        f"Sekisho {version('sekisho')}: Python {platform.python_version()}, built "
+        f"Sekisho {version('sekisho')}, {_build()}: Python {platform.python_version()}, built "
         f"{platform.python_build()[1]}, {node}, "
         f"{SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode()}",
         f"Disk of the database: {_file_system(folder)}, a durable write of 4 KiB takes "
         f"{sync_microseconds(folder):,.0f} µs",
         f"{mosquitto}; it, the floor and the load: {ssl.OPENSSL_VERSION}",
     ]
+
+
+def _build() -> str:
+    found = find_spec("sekisho.mqtt.connection")
+    plain = found is None or (found.origin or "").endswith(".py")
+    return "plain Python" if plain else "compiled (`make compiled`)"
 
 
 def tls_lines(negotiated: Mapping[str, set[str]]) -> list[str]:

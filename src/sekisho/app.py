@@ -348,7 +348,7 @@ class Node:
             await asyncio.sleep(0.5)
 
 
-LIMIT_NAMES = frozenset(Limits.__slots__)
+LIMIT_NAMES = frozenset(Limits.__annotations__)
 
 
 def _timed_out(transport: TlsTransport) -> None:

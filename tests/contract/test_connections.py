@@ -13,7 +13,7 @@ from sekisho.services.connection_log import LEFT_OVER, ConnectionLog
 from sekisho.store import connections as verbs
 from sekisho.store import queues, sessions
 from sekisho.store.connections import Connection
-from sekisho.store.statement import Query
+from sekisho.store.statement import Query, Statement
 from sekisho.store.store import Store, open_store
 
 A, R = "123456789012", "eu-west-1"
@@ -47,13 +47,30 @@ def row(number: int, client: str = "lamp", certificate: str = "c1", **more: Any)
     return Connection(id, A, R, client, certificate, "192.0.2.1", 5, float(number), '{"port":1}', **more)
 
 
+def put(row: Connection) -> Statement:
+    [statement] = verbs.put_connections([row])
+    return statement
+
+
 async def ids(store: Store, query: Query) -> list[int]:
     return [int(found["id"][:14], 16) for found in await store.fetch(*query)]
 
 
+@pytest.mark.parametrize("count", [1, 2, 31, 32, 33, 100])
+def test_many_are_written_at_once(run, count):
+    async def body(store: Store) -> None:
+        await store.commit(verbs.put_connections([row(n) for n in range(count)]))
+        assert await ids(store, verbs.page_connections(PLACE, "", 200)) == [*reversed(range(count))]
+        again = [row(n, disconnected=5.0, reason="UNKNOWN") for n in range(count)]
+        await store.commit(verbs.put_connections(again))
+        assert len(await store.fetch(*verbs.ended_since(5.0, 200))) == count
+
+    run(body)
+
+
 def test_a_connection_begins_and_ends(run):
     async def body(store: Store) -> None:
-        await store.commit([verbs.put_connection(row(10))])
+        await store.commit([put(row(10))])
         page = verbs.page_connections(PLACE, "", 5)
         expected = {
             "id": row(10).id,
@@ -78,8 +95,8 @@ def test_a_connection_begins_and_ends(run):
 
 def test_writing_twice_is_writing_once(run):
     async def body(store: Store) -> None:
-        await store.commit([verbs.put_connection(row(1))])
-        await store.commit([verbs.put_connection(row(1, disconnected=3.0, reason="UNKNOWN"))])
+        await store.commit([put(row(1))])
+        await store.commit([put(row(1, disconnected=3.0, reason="UNKNOWN"))])
         [found] = await store.fetch(*verbs.page_connections(PLACE, "", 5))
         assert (found["disconnected"], found["reason"]) == (3.0, "UNKNOWN")
 
@@ -90,12 +107,12 @@ def test_pages_and_filters(run):
     async def body(store: Store) -> None:
         await store.commit(
             [
-                verbs.put_connection(row(1, "a", "c1", disconnected=5.0)),
-                verbs.put_connection(row(2, "b", "c1")),
-                verbs.put_connection(row(3, "a", "c2")),
-                verbs.put_connection(row(4, "a", "c1")),
-                verbs.put_connection(row(5, "a", "c1")._replace(account="000000000000")),
-                verbs.put_connection(row(6, "a", "c1")._replace(region="us-east-1")),
+                put(row(1, "a", "c1", disconnected=5.0)),
+                put(row(2, "b", "c1")),
+                put(row(3, "a", "c2")),
+                put(row(4, "a", "c1")),
+                put(row(5, "a", "c1")._replace(account="000000000000")),
+                put(row(6, "a", "c1")._replace(region="us-east-1")),
             ]
         )
         assert await ids(store, verbs.page_connections(PLACE, "", 9)) == [4, 3, 2, 1]
@@ -115,9 +132,9 @@ def test_pages_and_filters(run):
 def test_trimming_by_age_and_by_number_leaves_what_lasts(run):
     async def body(store: Store) -> None:
         everything = verbs.page_connections(PLACE, "", 99)
-        await store.commit([verbs.put_connection(row(1))])
+        await store.commit([put(row(1))])
         for number in range(2, 8):
-            await store.commit([verbs.put_connection(row(number, disconnected=float(number) * 10))])
+            await store.commit([put(row(number, disconnected=float(number) * 10))])
         await store.commit([verbs.trim_old_connections(30.0)])
         assert await ids(store, everything) == [7, 6, 5, 4, 3, 1]
         await store.commit([verbs.trim_many_connections(9)])
@@ -167,7 +184,7 @@ def test_the_log_writes_more_than_one_commit_holds(run):
 
 def test_what_an_earlier_life_left_is_ended_at_the_start(run):
     async def body(store: Store) -> None:
-        await store.commit([verbs.put_connection(row(1)), verbs.put_connection(row(2, disconnected=4.0))])
+        await store.commit([put(row(1)), put(row(2, disconnected=4.0))])
         await ConnectionLog(store).start(9.0)
         found = await store.fetch(*verbs.page_connections(PLACE, "", 9))
         assert [(one["disconnected"], one["reason"]) for one in found] == [(4.0, ""), (9.0, LEFT_OVER)]
@@ -201,7 +218,7 @@ def test_a_queue_is_counted_and_its_head_shown(run):
 def test_those_that_ended_lately_newest_first(run):
     async def body(store: Store) -> None:
         ends = {1: 4.0, 2: 9.0, 3: 0.0, 4: 7.0}
-        await store.commit([verbs.put_connection(row(n, disconnected=end)) for n, end in ends.items()])
+        await store.commit([put(row(n, disconnected=end)) for n, end in ends.items()])
         found = await store.fetch(*verbs.ended_since(7.0, 9))
         assert [one["disconnected"] for one in found] == [7.0, 9.0]
         assert [one["disconnected"] for one in await store.fetch(*verbs.ended_since(0.0, 2))] == [7.0, 9.0]

@@ -67,6 +67,20 @@ def test_a_session_is_put_ended_and_deleted(run):
     run(body)
 
 
+@pytest.mark.parametrize("count", [1, 2, 33, 70])
+def test_one_message_waits_for_many_and_is_taken_from_many(run, count):
+    async def body(store: Store) -> None:
+        names = [f"s{n:02}" for n in range(count)]
+        await put(store, 7, "other")
+        await store.commit(sessions.put_entries(A, R, [*names, names[0]], 7))
+        taken = sessions.delete_entries(A, R, [*names, "nobody"], 7)
+        found = await store.commit(taken)
+        assert sorted(one["session"] for rows in found for one in rows) == names
+        assert await store.fetch(*sessions.has_entry(A, R, "other", 7))
+
+    run(body)
+
+
 def test_sessions_page_by_client_id_within_their_place(run):
     async def body(store: Store) -> None:
         names = ["A", "a", "b", "é", "関"]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from interop.wire import read_varint
+from sekisho.broker.channel import Channel
 from sekisho.broker.client import Client
 from sekisho.broker.hub import Hub
 from sekisho.broker.listener import Peer
@@ -126,12 +127,12 @@ async def hops(count: int = HOPS) -> None:
         await asyncio.sleep(0)
 
 
-class Pipe:
+class Pipe(Channel):
     """A connection's transport, as `sekisho.broker.transport.TlsTransport` is one. What is written to it
     arrives at the end of the turn."""
 
     def __init__(self, loop: FrozenLoop, arrived: Any, gone: Any) -> None:
-        self.high_water = 65536
+        super().__init__(65536)
         self.lost = False
         self.protocol: Client
         self._loop = loop
@@ -145,6 +146,9 @@ class Pipe:
         self._in: deque[bytes | None] = deque()
 
     # --- the node's side -----------------------------------------------------------------------------------
+
+    def limit_writes(self, high_water: int) -> None:
+        self.high_water = high_water
 
     def write(self, data: bytes) -> None:
         if self.lost or self._closing or not data:
@@ -185,6 +189,9 @@ class Pipe:
         if not self._reading and not self.is_closing():
             self._reading = True
             self._loop.call_soon(self._deliver)
+
+    def is_reading(self) -> bool:
+        return self._reading
 
     def close(self) -> None:
         if self.is_closing():

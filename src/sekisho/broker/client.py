@@ -37,10 +37,10 @@ from sekisho.mqtt.reasons import Reason
 from sekisho.mqtt.topics import parse_share
 
 if TYPE_CHECKING:
+    from sekisho.broker.channel import Channel
     from sekisho.broker.hub import Hub, Space
     from sekisho.broker.listener import Peer
     from sekisho.broker.shared import Member
-    from sekisho.broker.transport import TlsTransport
 
 log = structlog.get_logger("sekisho.client")
 
@@ -63,6 +63,7 @@ class Client:
         "_tick",
         "_will",
         "account",
+        "address",
         "admission",
         "authorizer",
         "certificate_id",
@@ -89,9 +90,10 @@ class Client:
     def __init__(self, hub: Hub, peer: Peer) -> None:
         self.hub = hub
         self.peer = peer
+        self.address = peer.address
         self._tick: Callable[[], float] = hub.clock.tick
         self.connection = Connection(hub.profile, hub.limits, self._tick())
-        self.transport: TlsTransport
+        self.transport: Channel
         self.client_id = ""
         self.account = ""
         self.region = ""
@@ -132,7 +134,7 @@ class Client:
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
         # Not sooner: two sides that stop reading because the other does not read wait for ever.
-        transport.high_water = self.hub.outbound_bytes
+        transport.limit_writes(self.hub.outbound_bytes)
 
     def data_received(self, data: bytes) -> None:
         connection = self.connection

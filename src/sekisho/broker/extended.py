@@ -1,6 +1,6 @@
 """The connections of a node whose `mqtt.profile` is extended; on a strict one there is none of this.
 
-Which class a connection has is chosen once, when the node starts: strict or extended, limited or not.
+Which class a connection has is chosen once, when the node starts.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from sekisho.broker.beyond import QOS_2_WILL, WILL_DELAY
-from sekisho.broker.client import HANDLERS, Client, Handler
+from sekisho.broker.client import Client, Handler
 from sekisho.broker.exactly_once import ExactlyOncePublisher
-from sekisho.broker.extended_delivery import ExtendedDelivery, ExtendedLimitedDelivery
+from sekisho.broker.extended_delivery import ExtendedDelivery
 from sekisho.broker.extended_subscriber import ExtendedSubscriber
 from sekisho.broker.limited import LimitedClient
-from sekisho.broker.limits import Bucket
+from sekisho.broker.limits import UNLIMITED, Bucket
 from sekisho.broker.wills import delay_of
 from sekisho.mqtt.packets import Connect, Pubcomp, Pubrec, Pubrel
 
@@ -26,37 +26,24 @@ if TYPE_CHECKING:
 def client_of(hub: Hub) -> Callable[[Hub, Peer], Client]:
     """What makes a connection of this node."""
     if hub.profile.name == "extended":
-        return ExtendedLimitedClient if hub.enforce_limits else ExtendedClient
+        return ExtendedClient
     return LimitedClient if hub.enforce_limits else Client
 
 
-class ExtendedClient(Client):
+class ExtendedClient(LimitedClient):
+    """Limited or not: what costs a message nothing on a strict node may cost it a little here."""
+
     def __init__(self, hub: Hub, peer: Peer) -> None:
         super().__init__(hub, peer)
-        self.delivery = self.extended = ExtendedDelivery(self)
-        self.subscriber = ExtendedSubscriber(self, self.extended)
-        self.publisher = self.exactly_once = ExactlyOncePublisher(self, self.extended)
-        self._handlers = HANDLERS_EXTENDED
-
-
-class ExtendedLimitedClient(LimitedClient):
-    def __init__(self, hub: Hub, peer: Peer) -> None:
-        super().__init__(hub, peer)
-        rate = hub.limits.publishes_out_per_second
-        if rate:
-            self.extended: ExtendedDelivery = ExtendedLimitedDelivery(self, Bucket(rate, hub.clock.tick()))
-        else:
-            self.extended = ExtendedDelivery(self)
+        rate = hub.rates.publishes_out_per_second or UNLIMITED
+        self.extended = ExtendedDelivery(self, Bucket(rate, hub.clock.tick()))
         self.delivery = self.extended
         self.subscriber = ExtendedSubscriber(self, self.extended)
         self.publisher = self.exactly_once = ExactlyOncePublisher(self, self.extended)
         self._handlers = {**self._handlers, **EXTENSIONS}
 
 
-Extended = ExtendedClient | ExtendedLimitedClient
-
-
-async def _on_connect(client: Extended, packet: Connect) -> None:
+async def _on_connect(client: ExtendedClient, packet: Connect) -> None:
     await client._connect(packet)
     will = packet.will
     if client.joined and will is not None:
@@ -66,15 +53,15 @@ async def _on_connect(client: Extended, packet: Connect) -> None:
             client.extended.beyond.note(WILL_DELAY, will.topic)
 
 
-def _on_pubrec(client: Extended, packet: Pubrec) -> None:
+def _on_pubrec(client: ExtendedClient, packet: Pubrec) -> None:
     client.extended.flights.received(packet)
 
 
-def _on_pubrel(client: Extended, packet: Pubrel) -> None:
+def _on_pubrel(client: ExtendedClient, packet: Pubrel) -> None:
     client.exactly_once.release(packet)
 
 
-def _on_pubcomp(client: Extended, packet: Pubcomp) -> None:
+def _on_pubcomp(client: ExtendedClient, packet: Pubcomp) -> None:
     client.extended.flights.completed(packet)
 
 
@@ -84,4 +71,3 @@ EXTENSIONS: Mapping[type, Handler] = {
     Pubrel: _on_pubrel,
     Pubcomp: _on_pubcomp,
 }
-HANDLERS_EXTENDED: Mapping[type, Handler] = {**HANDLERS, **EXTENSIONS}

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING
 
 from sekisho.broker.aliases import Aliases
 from sekisho.broker.beyond import HASH, Beyond
-from sekisho.broker.delivery import Delivery
 from sekisho.broker.flights import Flight, Flights
 from sekisho.broker.items import Chosen, Handed, Item, Reception
-from sekisho.broker.limited import LimitedDelivery
+from sekisho.broker.limited import LimitedClient, LimitedDelivery
+from sekisho.broker.limits import Bucket
 from sekisho.broker.mailbox import Receiver, Stored
 from sekisho.broker.replay import Replay
 from sekisho.mqtt.exactly_once import Received
@@ -20,15 +19,12 @@ from sekisho.mqtt.packets import Properties, Subscription
 from sekisho.mqtt.reasons import Reason
 from sekisho.mqtt.topics import matches, parse_share
 
-if TYPE_CHECKING:
-    from sekisho.broker.client import Client
 
-
-class ExtendedDelivery(Delivery):
+class ExtendedDelivery(LimitedDelivery):
     """A :class:`Delivery` that may do what AWS IoT does not, and tells."""
 
-    def __init__(self, client: Client) -> None:
-        super().__init__(client)
+    def __init__(self, client: LimitedClient, bucket: Bucket) -> None:
+        super().__init__(client, bucket)
         self.beyond = Beyond(client)
         self.replay = Replay(client, self)
         self.received = Received()
@@ -47,7 +43,7 @@ class ExtendedDelivery(Delivery):
             return None
         self._last = message
         reception = self._reception(message)
-        if reception is not None:
+        if reception is not None and self._take(message):
             if message.retain:
                 self.replay.passed(message.topic)
             retain = message.retain and reception.retain_as_published
@@ -55,6 +51,8 @@ class ExtendedDelivery(Delivery):
         return None
 
     def offer_shared(self, message: Message, qos: int, key: str) -> None:
+        if not self._take(message):
+            return
         subscription = self._client.subscriptions.get(key)
         self._give(Chosen(message, min(message.qos, qos), False, _identifiers([subscription])))
 
@@ -68,7 +66,10 @@ class ExtendedDelivery(Delivery):
             await super().offer_when_room(stored, owner)
 
     async def room(self) -> None:
-        """Wait until a message would leave at once."""
+        """Wait until a message would leave at once, and is within the rate."""
+        wait = self._bucket.spend(self._now(), 1)
+        if wait:
+            await asyncio.sleep(wait)
         await self._until_room()
 
     def retained_for(self, message: Message, subscription: Subscription) -> None:
@@ -182,13 +183,3 @@ def _identifiers(subscriptions: list[Subscription | None] | list[Subscription]) 
 
 def _with(properties: Properties, identifiers: tuple[int, ...]) -> Properties:
     return {**properties, "subscription_identifier": identifiers} if identifiers else properties
-
-
-class ExtendedLimitedDelivery(LimitedDelivery, ExtendedDelivery):
-    """The same within the rate."""
-
-    async def room(self) -> None:
-        wait = self._bucket.spend(self._now(), 1)
-        if wait:
-            await asyncio.sleep(wait)
-        await super().room()

@@ -89,7 +89,9 @@ class Hub:
         self.domain = domain
         self.place = place
         self.enforce_limits = enforce_limits
-        connects = limits.connects_per_second if enforce_limits else 0
+        self.rates = limits if enforce_limits else limits.without_rates()
+        """The limits by the second; 0 is none."""
+        connects = self.rates.connects_per_second
         self.connects = Connects(connects) if connects else None
         """Who connects too often; None when there is no limit."""
         self.mailbox = Mailbox(store, clock)

@@ -25,7 +25,7 @@ class LimitedClient(Client):
 
     def __init__(self, hub: Hub, peer: Peer) -> None:
         super().__init__(hub, peer)
-        limits, now = hub.limits, hub.clock.tick()
+        limits, now = hub.rates, hub.clock.tick()
         self._bytes = Bucket(limits.bytes_per_second, now) if limits.bytes_per_second else None
         self._paced = False
         self._complaints = Complaints()

@@ -10,6 +10,10 @@ COMPLAINT_EVERY = 1.0
 """Seconds between two records of the same kind about one connection."""
 
 
+UNLIMITED = 1e12
+"""A rate that nothing reaches."""
+
+
 class Bucket:
     """Holds what may be taken within one second, and fills at that rate. ``rate`` is per second, above 0."""
 

@@ -74,13 +74,48 @@ class Owner(Receiver, Protocol):
 class Batch:
     """What one turn of the loop brought: statements, their bytes, whom to tell afterwards, and who waits."""
 
-    __slots__ = ("bytes", "done", "statements", "told")
+    __slots__ = ("_entries", "_of", "_statements", "bytes", "done", "size", "told")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.statements: list[Statement] = []
+        self._statements: list[Statement] = []
+        self._of: Stored | None = None
+        self._entries: list[Owner] = []
+        self.size = 0
+        """Statements and entries."""
         self.bytes = 0
         self.told: list[tuple[Owner, Stored]] = []
         self.done: asyncio.Future[None] = loop.create_future()
+
+    def add(self, statements: Iterable[Statement]) -> None:
+        """After all that was added or entered before."""
+        self._end_entries()
+        before = len(self._statements)
+        self._statements += statements
+        self.size += len(self._statements) - before
+
+    def enter(self, owner: Owner, stored: Stored) -> None:
+        """Have a message, whose body was added, wait for one more owner."""
+        if self._of is not stored:
+            self._end_entries()
+            self._of = stored
+        self._entries.append(owner)
+        self.size += 1
+        self.told.append((owner, stored))
+
+    def _end_entries(self) -> None:
+        """One statement for many of one message: most of a fan-out's cost is the statements'."""
+        stored, owners = self._of, self._entries
+        if stored is not None and owners:
+            first = owners[0]
+            keys = [owner.key for owner in owners]
+            self._statements += sessions.put_entries(first.account, first.region, keys, stored.id)
+            self._entries = []
+        self._of = None
+
+    def statements(self) -> Sequence[Statement]:
+        """All, in their order."""
+        self._end_entries()
+        return self._statements
 
 
 class Mailbox:
@@ -140,7 +175,7 @@ class Mailbox:
     @contextmanager
     def whole(self) -> Iterator[None]:
         """What is put and added within goes into one commit, however much it is."""
-        if self._batch is not None and len(self._batch.statements) >= COMMIT:
+        if self._batch is not None and self._batch.size >= COMMIT:
             self._batch = None
         self._whole = True
         try:
@@ -151,12 +186,12 @@ class Mailbox:
     def add(self, statements: Iterable[Statement]) -> asyncio.Future[None]:
         """Have statements committed with the messages of this turn of the loop, after what was put before."""
         batch = self._open()
-        batch.statements += statements
+        batch.add(statements)
         return batch.done
 
     def _open(self) -> Batch:
         batch = self._batch
-        if batch is None or (len(batch.statements) >= COMMIT and not self._whole):
+        if batch is None or (batch.size >= COMMIT and not self._whole):
             batch = self._batch = Batch(asyncio.get_running_loop())
             task = asyncio.ensure_future(self._commit(batch))
             self._committing.add(task)
@@ -182,11 +217,10 @@ class Mailbox:
         stored = self._last
         if stored is None or stored.message is not message:
             stored = self._last = self._new(message, size)
-            batch.statements.append(_body(stored, self._properties(message)))
+            batch.add([_body(stored, self._properties(message))])
             batch.bytes += size
             self._under_way += size
-        batch.statements.append(sessions.put_entry(owner.account, owner.region, owner.key, stored.id))
-        batch.told.append((owner, stored))
+        batch.enter(owner, stored)
         return batch.done
 
     def _properties(self, message: Message) -> str:
@@ -208,7 +242,7 @@ class Mailbox:
         if self._batch is batch:
             self._batch = self._dumped = None
         try:
-            await self._store.commit(batch.statements)
+            await self._store.commit(batch.statements())
         except StoreError as error:
             log.error("messages not taken", count=len(batch.told), error=str(error))
             self._doubtful += batch.told
@@ -257,16 +291,25 @@ class Mailbox:
     async def _delete_acknowledged(self) -> None:
         while self._acknowledged:
             batch = self._acknowledged[: COMMIT // 2]
-            statements: list[Statement] = []
+            of_message: dict[int, list[tuple[Owner, Stored]]] = {}
             for owner, stored in batch:
-                statements += (
-                    sessions.delete_entry(owner.account, owner.region, owner.key, stored.id),
-                    sessions.delete_body(stored.id),
-                )
-            deleted = (await self._store.commit(statements))[::2]
+                of_message.setdefault(stored.id, []).append((owner, stored))
+            statements: list[Statement] = []
+            ids: list[int] = []
+            for id, entries in of_message.items():
+                place = entries[0][0].account, entries[0][0].region
+                some = sessions.delete_entries(*place, [owner.key for owner, _ in entries], id)
+                some.append(sessions.delete_body(id))
+                statements += some
+                ids += [id] * len(some)
+            found: dict[int, set[str]] = {id: set() for id in of_message}
+            for id, rows in zip(ids, await self._store.commit(statements), strict=True):
+                found[id].update(row["session"] for row in rows)
             del self._acknowledged[: len(batch)]
-            for (owner, stored), rows in zip(batch, deleted, strict=True):
-                if not rows:  # it had expired, or was acknowledged twice, and is not to be counted twice
+            for owner, stored in batch:
+                if owner.key in found[stored.id]:
+                    found[stored.id].remove(owner.key)
+                else:  # it had expired, or was acknowledged twice, and is not to be counted twice
                     owner.queue.put_back(stored.size)
 
     async def read(self, owner: Owner, *, after: int, until: int, limit: int) -> Sequence[Stored]:

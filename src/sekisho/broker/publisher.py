@@ -51,7 +51,7 @@ class Publisher:
             in_range(properties) if properties else NO_PROPERTIES,
             client.client_id,
             client.principal_id,
-            client.peer.address,
+            client.address,
             hub.clock.now(),
             "",
             frame,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 GIVE_UP = {4: 3600.0, 5: 960.0}
 """Version → seconds until an unacknowledged message is dropped (AWS General Reference, AWS IoT Core quotas,
@@ -11,7 +11,7 @@ GIVE_UP = {4: 3600.0, 5: 960.0}
 
 
 class Seen(NamedTuple):
-    token: object
+    token: Any
     first: float
     """When it was first found unacknowledged."""
     last: float

@@ -115,7 +115,7 @@ class Session:
         self._open = client
         self._before = self._handed = self.hub.mailbox.last_id
         if present:
-            rate = self.hub.limits.replay_per_second if self.hub.enforce_limits else 0
+            rate = self.hub.rates.replay_per_second
             self._catching_up = asyncio.ensure_future(self._replay(client, self._before, rate))
             self.hub.watch(self._catching_up)
         for key in self.shares():

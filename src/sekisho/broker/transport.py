@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 from OpenSSL import SSL
 
+from sekisho.broker.channel import Channel
 from sekisho.broker.poller import Poller
-from sekisho.broker.tls_io import RECORD, read_record, write_record
+from sekisho.broker.tls_io import RECORD, handle_of, read_record, write_record
 
 READS_PER_TURN = 8
 """How many records one connection may have read before the others get their turn."""
@@ -35,8 +36,9 @@ class ByteProtocol(Protocol):
     def resume_writing(self) -> None: ...
 
 
-class TlsTransport(asyncio.Transport):
-    """A TLS connection on a non-blocking socket, first in its handshake, then open.
+class TlsTransport(Channel):
+    """A TLS connection on a non-blocking socket, first in its handshake, then open. To its protocol it is an
+    ``asyncio.Transport``, but for the base class, whose dictionary would be one more for each connection.
 
     ``opened(transport, first_bytes)`` chooses the protocol when the first application bytes are there; it
     returns the protocol, or None to close.
@@ -48,6 +50,7 @@ class TlsTransport(asyncio.Transport):
         "_deadline",
         "_dirty",
         "_fd",
+        "_handle",
         "_loop",
         "_lost",
         "_opened",
@@ -60,7 +63,6 @@ class TlsTransport(asyncio.Transport):
         "_writing",
         "failure",
         "handshaken",
-        "high_water",
         "protocol",
         "sock",
         "tls",
@@ -76,10 +78,11 @@ class TlsTransport(asyncio.Transport):
         closed: Callable[[TlsTransport], None],
         deadline: float,
     ) -> None:
-        super().__init__()
+        super().__init__(HIGH_WATER)
         self.sock = sock
         self.tls = SSL.Connection(context, sock)
         self.tls.set_accept_state()
+        self._handle = handle_of(self.tls)
         self._deadline: float | None = deadline
         self.protocol: ByteProtocol | None = None
         self.handshaken = False
@@ -98,7 +101,6 @@ class TlsTransport(asyncio.Transport):
         self._reading = True
         self._writing = False
         self._paused_writing = False
-        self.high_water = HIGH_WATER
         poller.tell_of_end(self._fd, self._hung_up)
         poller.add_reader(self._fd, self._readable)
 
@@ -120,7 +122,7 @@ class TlsTransport(asyncio.Transport):
         tls = self.tls
         try:
             for _ in range(READS_PER_TURN):
-                data = read_record(tls)
+                data = read_record(tls, self._handle)
                 protocol = self.protocol
                 if protocol is None:
                     protocol = self._choose(data)
@@ -192,6 +194,9 @@ class TlsTransport(asyncio.Transport):
 
     # --- writing -------------------------------------------------------------------------------------------
 
+    def limit_writes(self, high_water: int) -> None:
+        self.high_water = high_water
+
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self._shut or not data:
             return
@@ -204,7 +209,6 @@ class TlsTransport(asyncio.Transport):
             self._pause_writing()
 
     def offer(self, data: bytes) -> bool:
-        """Write, unless more than ``high_water`` waits already; False then, or when nothing is taken."""
         size = self._out_size
         if size > self.high_water or self._shut:
             return False
@@ -245,7 +249,7 @@ class TlsTransport(asyncio.Transport):
         data = out[0] if len(out) == 1 else b"".join(out)
         try:
             while True:
-                sent = write_record(self.tls, data)
+                sent = write_record(self.tls, self._handle, data)
                 if sent == len(data):
                     break
                 data = data[sent:]
@@ -296,7 +300,6 @@ class TlsTransport(asyncio.Transport):
     # --- closing -------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close after what waits has been written."""
         if self._lost or self._closing:
             return
         reset = self._shut

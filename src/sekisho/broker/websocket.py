@@ -11,6 +11,7 @@ from wsproto.frame_protocol import CloseReason
 
 from sekisho.aws.errors import AwsError
 from sekisho.broker.admission import record_refusal
+from sekisho.broker.channel import Channel
 from sekisho.broker.frames import Frames, framed_each
 from sekisho.broker.poller import Poller
 from sekisho.broker.transport import CLOSE_TIMEOUT, TlsTransport
@@ -171,7 +172,7 @@ class WebSocket:
         self._transport.close()
 
 
-class FramedTransport:
+class FramedTransport(Channel):
     """What a client writes to: everything of one turn of the loop leaves together, each packet
     in a binary frame of its own."""
 
@@ -191,6 +192,7 @@ class FramedTransport:
     def __init__(
         self, socket: WebSocket, tls: TlsTransport, poller: Poller, frames: Frames, client: Client
     ) -> None:
+        super().__init__(tls.high_water)
         self.client = client
         self.frames = frames
         self.closed = False
@@ -213,8 +215,7 @@ class FramedTransport:
             self._poller.add(self)
 
     def offer(self, data: bytes) -> bool:
-        """Write, unless too much waits already; as :meth:`TlsTransport.offer`."""
-        if self.closed or self.get_write_buffer_size() > self._tls.high_water:
+        if self.closed or self.get_write_buffer_size() > self.high_water:
             return False
         self.write(data)
         return True
@@ -231,13 +232,9 @@ class FramedTransport:
     def get_write_buffer_size(self) -> int:
         return self._size + self._tls.get_write_buffer_size()
 
-    @property
-    def high_water(self) -> int:
-        return self._tls.high_water
-
-    @high_water.setter
-    def high_water(self, size: int) -> None:
-        self._tls.high_water = size
+    def limit_writes(self, high_water: int) -> None:
+        self.high_water = high_water
+        self._tls.limit_writes(high_water)
 
     def pause_reading(self) -> None:
         if not self.closed:

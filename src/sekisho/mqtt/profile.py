@@ -1,7 +1,7 @@
 """What a connection may do: capabilities and limits, as frozen tables."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 
@@ -117,3 +117,14 @@ class Limits:
     """Persistent sessions; a CONNECT that needs one more is refused."""
     retained_messages: int = 500_000
     """Topics with a retained message ("Maximum number of retained messages per account")."""
+
+    def without_rates(self) -> "Limits":
+        """The same, with nothing limited that is counted by the second."""
+        return replace(
+            self,
+            publishes_per_second=0,
+            publishes_out_per_second=0,
+            bytes_per_second=0,
+            replay_per_second=0,
+            connects_per_second=0,
+        )

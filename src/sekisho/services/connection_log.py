@@ -70,15 +70,19 @@ class ConnectionLog:
             if self._dropped:
                 log.warning("connections not kept", count=self._dropped)
                 self._dropped = 0
-            while self._opened or self._closed:
+            # No more than was there when it began: among many connections there is always one more, and each
+            # commit would be of the few that came during the last one.
+            left = len(self._opened) + len(self._closed)
+            while left > 0 and (self._opened or self._closed):
                 opened = [self._opened.pop(id) for id in list(self._opened)[:COMMIT]]
                 ended = list(self._closed)[: COMMIT - len(opened)]
                 closed = {id: self._closed.pop(id) for id in ended}
+                left -= len(opened) + len(closed)
                 if not await self._write(opened, closed):
                     return
 
     async def _write(self, opened: list[Connection], closed: dict[str, End]) -> bool:
-        statements: list[Statement] = [connections.put_connection(row) for row in opened]
+        statements: list[Statement] = connections.put_connections(opened)
         statements += [connections.end_connection(id, *end) for id, end in closed.items()]
         try:
             await self._store.commit(statements)

@@ -6,9 +6,10 @@ the connection in digits of one width, so that ordering by id is ordering by age
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from sekisho.store.several import insert_several
 from sekisho.store.statement import Query, Statement
 
 LIVE = 0.0
@@ -70,9 +71,10 @@ class Connection(NamedTuple):
     reason: str = ""
 
 
-def put_connection(row: Connection) -> Statement:
-    """A connection that has begun, or begun and ended; writing it twice is writing it once."""
-    return Statement(PUT, row._asdict())
+def put_connections(rows: Sequence[Connection]) -> list[Statement]:
+    """Connections that have begun, or begun and ended; writing one twice, but not at once, is writing it
+    once."""
+    return insert_several(PUT, [row._asdict() for row in rows])
 
 
 def end_connection(id: str, at: float, reason: str) -> Statement:

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sekisho.store.exchanges import delete_exchanges
+from sekisho.store.several import any_of, insert_several
 from sekisho.store.statement import Query, Statement
 
 PUT_SESSION = """
@@ -52,6 +54,11 @@ DELETE_ENTRY = """
 DELETE FROM mailbox
  WHERE account = :account AND region = :region AND session = :session AND message = :message
 RETURNING message"""
+
+DELETE_ENTRIES_OF = """
+DELETE FROM mailbox
+ WHERE account = :account AND region = :region AND session IN (:session) AND message = :message
+RETURNING session"""
 
 EMPTY_MAILBOX = """
 DELETE FROM mailbox WHERE account = :account AND region = :region AND session = :session"""
@@ -159,6 +166,11 @@ def put_entry(account: str, region: str, session: str, message: int) -> Statemen
     return Statement(PUT_ENTRY, _entry(account, region, session, message))
 
 
+def put_entries(account: str, region: str, sessions: Sequence[str], message: int) -> list[Statement]:
+    """Have a message wait for sessions and shared subscriptions."""
+    return insert_several(PUT_ENTRY, [_entry(account, region, session, message) for session in sessions])
+
+
 def has_entry(account: str, region: str, session: str, message: int) -> Query:
     """Whether a message waits: one row or none."""
     return Query(HAS_ENTRY, _entry(account, region, session, message))
@@ -167,6 +179,12 @@ def has_entry(account: str, region: str, session: str, message: int) -> Query:
 def delete_entry(account: str, region: str, session: str, message: int) -> Statement:
     """Returns a row if the entry was there."""
     return Statement(DELETE_ENTRY, _entry(account, region, session, message))
+
+
+def delete_entries(account: str, region: str, sessions: Sequence[str], message: int) -> list[Statement]:
+    """Each returns the ``session`` of every entry that was there."""
+    params = {"account": account, "region": region, "message": message}
+    return any_of(DELETE_ENTRIES_OF, "session", sessions, params)
 
 
 def empty_mailbox(account: str, region: str, session: str) -> Statement:
