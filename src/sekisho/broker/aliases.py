@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from sekisho.mqtt.encoding import encode_publish
+from sekisho.mqtt.message import Message
+from sekisho.mqtt.packets import Properties
+
 MOST = 8
 """AWS IoT Developer Guide, MQTT 5 supported features: topic aliases, at most 8 in each direction."""
 
@@ -28,3 +32,15 @@ class Aliases:
     def given(self, topic: str, alias: int) -> None:
         """A message with the topic and its alias has been written."""
         self._given[topic] = alias
+
+    def encoded(self, message: Message, retain: bool, properties: Properties, longest: int) -> bytes:
+        """The PUBLISH of QoS 0, with an alias if there is one and it is not more than ``longest`` bytes then;
+        to be written if it is not more."""
+        topic, alias = self.of(message.topic)
+        if alias:
+            aliased = {**properties, "topic_alias": alias}
+            raw = encode_publish(5, topic, message.payload, 0, retain, False, 0, aliased)
+            if len(raw) <= longest:
+                self.given(message.topic, alias)
+                return raw
+        return encode_publish(5, message.topic, message.payload, 0, retain, False, 0, properties)

@@ -88,30 +88,32 @@ class Client:
     )
 
     def __init__(self, hub: Hub, peer: Peer) -> None:
+        # What each message asks for comes first: compiled, it is side by side in memory.
         self.hub = hub
-        self.peer = peer
-        self.address = peer.address
         self._tick: Callable[[], float] = hub.clock.tick
+        self._handlers: Mapping[type, Handler] = HANDLERS
+        self._busy = False
         self.connection = Connection(hub.profile, hub.limits, self._tick())
         self.transport: Channel
-        self.client_id = ""
+        self.publisher = Publisher(self)
+        self.space: Space | None = None
         self.account = ""
         self.region = ""
-        self.space: Space | None = None
-        self.certificate_id = ""
+        self.client_id = ""
         self.principal_id = ""
         """The certificate's id, or an IAM principal's user id."""
+        self.address = peer.address
+        self.delivery = Delivery(self)
+        self.peer = peer
+        self.certificate_id = ""
         self.session = str(uuid.uuid4())
         self.subscriptions: dict[str, Subscription] = {}
         self.durable: Session | None = None
         """The persistent session, if it has one; else what it subscribed to ends with the connection."""
         self.authorizer: Authorizer
         self.admission: Admission | None = None
-        self.delivery = Delivery(self)
-        self.publisher = Publisher(self)
         self.subscriber = Subscriber(self)
         self.disconnect_reason = ""
-        self._handlers: Mapping[type, Handler] = HANDLERS
         self.entry: Entry | None = None
         self.version = 0
         """The number of this connection among those of its client id, for events."""
@@ -119,7 +121,6 @@ class Client:
         self._by_client = False
         self._will: Will | None = None
         self._backlog: deque[Packet | Violation] = deque()
-        self._busy = False
         self._stalled = False
         self._outdated = False
         self._refreshing = False

@@ -36,9 +36,11 @@ class Delivery:
         "_client",
         "_groups",
         "_last",
+        "_reception_of",
         "_receptions",
         "_resends",
         "_room",
+        "_topic",
         "_waiting",
         "_waiting_bytes",
         "delivered",
@@ -48,6 +50,9 @@ class Delivery:
         self._client = client
         self._last: Message | None = None
         self._receptions: dict[str, Reception | None] = {}
+        self._topic = ""
+        self._reception_of: Reception | None = None
+        """What the last topic means to the client, which is mostly that of the next message, too."""
         self._waiting: deque[Item] = deque()
         self._waiting_bytes = 0
         self._room: asyncio.Event | None = None
@@ -76,10 +81,15 @@ class Delivery:
             return None
         self._last = message
         client = self._client
-        try:
-            reception = self._receptions[message.topic]
-        except KeyError:
-            reception = self._decide(message.topic)
+        topic = message.topic
+        if topic is self._topic:
+            reception = self._reception_of
+        else:
+            try:
+                reception = self._receptions[topic]
+            except KeyError:
+                reception = self._decide(topic)
+            self._topic, self._reception_of = topic, reception
         if reception is None:
             return None
         qos, retain, no_local, _ = reception
@@ -95,7 +105,8 @@ class Delivery:
             if client.transport.get_write_buffer_size() > client.transport.high_water:
                 client.hub.counters["dropped"] += 1
                 return None  # before an alias is given that the client would not hear of
-            raw = self._aliased(message, retain, message.properties)
+            longest = connection.peer_maximum_packet_size
+            raw = self._aliases.encoded(message, retain, message.properties, longest)
         elif message.frame_version == connection.version and not (retain or message.qos):
             raw = message.frame
         else:
@@ -295,6 +306,7 @@ class Delivery:
 
     def forget_decisions(self) -> None:
         self._receptions.clear()
+        self._topic = ""
 
     def clear(self) -> None:
         self._waiting.clear()
@@ -339,28 +351,16 @@ class Delivery:
 
     def _write(self, message: Message, retain: bool, properties: Properties) -> None:
         """Send with QoS 0, unless it is larger than the peer takes [MQTT-3.1.2-25]."""
-        client = self._client
+        version, longest = self._client.connection.version, self._client.connection.peer_maximum_packet_size
         if self._aliases is not None:
-            raw = self._aliased(message, retain, properties)
+            raw = self._aliases.encoded(message, retain, properties, longest)
         elif properties is message.properties:
-            raw = message.wire(client.connection.version, retain)
+            raw = message.wire(version, retain)
         else:
-            raw = _encode(client.connection.version, message, message.topic, retain, properties)
-        if len(raw) <= client.connection.peer_maximum_packet_size:
-            client.transport.write(raw)
+            raw = encode_publish(version, message.topic, message.payload, 0, retain, False, 0, properties)
+        if len(raw) <= longest:
+            self._client.transport.write(raw)
             self.delivered += 1
-
-    def _aliased(self, message: Message, retain: bool, properties: Properties) -> bytes:
-        """The PUBLISH of QoS 0 with a topic alias where there is one; to be written if it is small enough."""
-        aliases = self._aliases
-        assert aliases is not None
-        topic, alias = aliases.of(message.topic)
-        if alias:
-            raw = _encode(5, message, topic, retain, {**properties, "topic_alias": alias})
-            if len(raw) <= self._client.connection.peer_maximum_packet_size:
-                aliases.given(message.topic, alias)
-                return raw
-        return _encode(5, message, message.topic, retain, properties)
 
     def _remaining(self, message: Message) -> Properties | None:
         """The properties, with what is left of the message's lifetime [MQTT-3.3.2-6]; None when it ended."""
@@ -393,7 +393,3 @@ class Delivery:
             self._receptions.clear()
         self._receptions[topic] = reception
         return reception
-
-
-def _encode(version: int, message: Message, topic: str, retain: bool, properties: Properties) -> bytes:
-    return encode_publish(version, topic, message.payload, 0, retain, False, 0, properties)

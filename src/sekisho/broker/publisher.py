@@ -19,21 +19,29 @@ if TYPE_CHECKING:
 class Publisher:
     """Judges topics, remembering what it decided, and makes messages of packets."""
 
-    __slots__ = ("_client", "_publishable")
+    __slots__ = ("_client", "_publishable", "_topic")
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._publishable: dict[str, bool] = {}
+        self._topic = ""
+        """The last one that was allowed: a device mostly publishes on one, and then nothing is looked up."""
 
     def forget_decisions(self) -> None:
         self._publishable.clear()
+        self._topic = ""
 
     def publish(self, packet: Publish) -> Awaitable[None] | None:
         topic, payload, qos, retain, _, packet_id, properties, frame = packet
-        allowed = self._publishable.get(topic)
-        if allowed is None:
-            allowed = self._decide(topic)
-        if not allowed or (retain and not self._may_retain(topic)):
+        if topic is not self._topic:
+            allowed = self._publishable.get(topic)
+            if allowed is None:
+                allowed = self._decide(topic)
+            if not allowed:
+                self._refuse(packet)
+                return None
+            self._topic = topic
+        if retain and not self._may_retain(topic):
             self._refuse(packet)
             return None
         client = self._client

@@ -68,5 +68,5 @@ def _direct() -> Ways | None:
 
 handle_of, read_record, write_record = _direct() or Ways(_public_handle, _public_read, _public_write)
 """``read_record(tls, handle)`` gives what one record holds, at most RECORD bytes, and ``write_record(tls,
-handle, data)`` how many bytes were taken. ``handle`` is ``handle_of(tls)``: with many connections, looking it up
-each time costs more than it seems. Both raise what ``recv`` and ``send`` of pyOpenSSL raise."""
+handle, data)`` how many bytes were taken. ``handle`` is ``handle_of(tls)``: with many connections, to look it
+up each time costs more than it seems. Both raise what ``recv`` and ``send`` of pyOpenSSL raise."""

@@ -91,33 +91,34 @@ class Connection:
     )
 
     def __init__(self, profile: Profile, limits: Limits, now: float) -> None:
-        self.profile = profile
-        self.limits = limits
+        # What each packet asks for comes first: compiled, it is side by side in memory.
         self.version = 0
         """0 before CONNECT, then 4 (3.1.1) or 5."""
         self.state = AWAITING_CONNECT
+        self._over = False  # nothing more is read: a violation, or the client's DISCONNECT
+        self._framer = Framer(limits.packet)
+        self._inbound = Inbound(profile, limits)
+        self._heard = now
+        self._patience: float | None = None
         self.deadline: float | None = now + limits.connect_timeout
         """When to give up on the peer: the CONNECT timeout, then 1.5 × keep alive after its last packet
         [MQTT-3.1.2-22]. None when closed or without keep alive."""
-        self.peer_receive_maximum = 0xFFFF
-        self.peer_maximum_packet_size = MAX_REMAINING + 5
-        self.peer_alias_maximum = 0
-        self.wants_problem_information = True
-        self.window = limits.outbound_inflight
-        """How many messages that we send may be unacknowledged: our limit, or the peer's if that is less."""
-        self.inflight: dict[int, object] = {}
-        """Packet identifier -> token of what `publish` sent and the peer has not settled."""
         self.pending = 0
         """Bytes queued."""
         self._out: list[bytes] = []
-        self._framer = Framer(limits.packet)
-        self._over = False  # nothing more is read: a violation, or the client's DISCONNECT
-        self._parted = False  # the client's DISCONNECT was read
-        self._heard = now
-        self._patience: float | None = None
-        self._session_expiry = 0
-        self._inbound = Inbound(profile, limits)
+        self.peer_maximum_packet_size = MAX_REMAINING + 5
+        self.inflight: dict[int, object] = {}
+        """Packet identifier -> token of what `publish` sent and the peer has not settled."""
+        self.window = limits.outbound_inflight
+        """How many messages that we send may be unacknowledged: our limit, or the peer's if that is less."""
         self._last_id = 0
+        self.profile = profile
+        self.limits = limits
+        self.peer_receive_maximum = 0xFFFF
+        self.peer_alias_maximum = 0
+        self.wants_problem_information = True
+        self._parted = False  # the client's DISCONNECT was read
+        self._session_expiry = 0
 
     # -- reading
 
