@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from sekisho.broker.aliases import Aliases
-from sekisho.broker.items import Handed, Item, Reception, Retain, message_of, size
+from sekisho.broker.items import Handed, Item, Reception, Retain, message_of, plain_reception, size
 from sekisho.broker.mailbox import Receiver, Stored
 from sekisho.broker.resends import GIVE_UP, Resends
 from sekisho.mqtt.connection import OPEN
@@ -381,7 +381,7 @@ class Delivery:
         reception = None
         if mine:
             if client.authorizer.allows("iot:Receive", "topic", topic):
-                reception = Reception(
+                reception = plain_reception(
                     max(s.qos for s in mine),
                     any(s.retain_as_published for s in mine),
                     all(s.no_local for s in mine),

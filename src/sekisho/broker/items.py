@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 from sekisho.broker.mailbox import Receiver, Stored
@@ -16,6 +17,12 @@ class Reception(NamedTuple):
     no_local: bool
     identifiers: tuple[int, ...] = ()
     """Subscription identifiers that go with it; a strict node has none."""
+
+
+@cache
+def plain_reception(qos: int, retain_as_published: bool, no_local: bool) -> Reception:
+    """One for all connections that it is the same for: there are twelve."""
+    return Reception(qos, retain_as_published, no_local)
 
 
 class Handed(NamedTuple):

@@ -69,6 +69,7 @@ class Connection:
     __slots__ = (
         "_framer",
         "_heard",
+        "_held",
         "_inbound",
         "_last_id",
         "_out",
@@ -96,7 +97,7 @@ class Connection:
         """0 before CONNECT, then 4 (3.1.1) or 5."""
         self.state = AWAITING_CONNECT
         self._over = False  # nothing more is read: a violation, or the client's DISCONNECT
-        self._framer = Framer(limits.packet)
+        self._held = False  # the beginning of a packet is held by the framer
         self._inbound = Inbound(profile, limits)
         self._heard = now
         self._patience: float | None = None
@@ -112,6 +113,7 @@ class Connection:
         self.window = limits.outbound_inflight
         """How many messages that we send may be unacknowledged: our limit, or the peer's if that is less."""
         self._last_id = 0
+        self._framer = Framer(limits.packet)
         self.profile = profile
         self.limits = limits
         self.peer_receive_maximum = 0xFFFF
@@ -132,7 +134,7 @@ class Connection:
         if self._over or self.state is CLOSED:
             return []
         packets: list[Packet | Violation] = []
-        if self.version and not self._framer.held:
+        if self.version and not self._held:
             taken = self._inbound.take_plain(data, self.version, packets)
             if taken != len(data):
                 self._receive(data[taken:] if taken else data, packets)
@@ -149,7 +151,7 @@ class Connection:
         framer = self._framer
         try:
             # Not waiting for the whole of what cannot be a CONNECT: its "length" may be anything.
-            if self.state is AWAITING_CONNECT and not framer.held and data and data[0] != 0x10:
+            if self.state is AWAITING_CONNECT and framer.idle and data and data[0] != 0x10:
                 raise protocol_error("the first packet is not CONNECT")  # [MQTT-3.1.0-1]
             for first, body in framer.feed(data):
                 if self.version and first & 0xF0 == 0x30:
@@ -158,6 +160,7 @@ class Connection:
                     packets.append(self._packet(first, body))
                     if self._parted:
                         return
+            self._held = not framer.idle
             if framer.error is not None:
                 raise framer.error
         except MalformedPacket as error:

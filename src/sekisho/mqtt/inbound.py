@@ -18,20 +18,26 @@ class Inbound:
 
     __slots__ = (
         "_aliases",
+        "_field",
         "_limits",
         "_maximum_payload",
         "_maximum_qos",
         "_profile",
         "_retain_available",
+        "_topic",
         "_topics",
         "_unacknowledged",
     )
 
     def __init__(self, profile: Profile, limits: Limits) -> None:
-        self._profile = profile
+        self._field = b""
+        self._topic = ""
+        """The last topic, if there was one, and its bytes: a device mostly publishes on one, and then nothing
+        is looked up."""
         self._limits = limits
         self._maximum_payload = limits.payload
         self._maximum_qos = profile.maximum_qos
+        self._profile = profile
         self._retain_available = profile.retain_available
         self._aliases: dict[int, str] = {}
         self._topics: dict[bytes, str] = {}
@@ -73,10 +79,17 @@ class Inbound:
             end = field + length
             if end > size or length < 3:
                 break
-            start = field + 2 + (data[field] << 8 | data[field + 1])
-            topic = topics.get(data[field:start])
-            if topic is None:
-                break
+            topic = self._topic
+            if topic and data.startswith(self._field, field, end):
+                start = field + len(self._field)
+            else:
+                start = field + 2 + (data[field] << 8 | data[field + 1])
+                raw = data[field:start]
+                found = topics.get(raw)
+                if found is None:
+                    break
+                self._field, self._topic = raw, found
+                topic = found
             if first == 0x30:
                 packet_id = 0
             elif first == 0x32 and end - start > 1 and len(unacknowledged) < room:

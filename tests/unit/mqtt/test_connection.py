@@ -578,3 +578,14 @@ def test_3_1_1_gets_no_properties():
     assert sent(connection) == [publish("a", b"", 1, 1)]
     assert connection.peer_maximum_packet_size > 268_435_455
     assert math.isfinite(connection.deadline)
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_a_topic_that_begins_as_the_last_one_is_another(version):
+    connection = opened(version)
+    topics = ["a", "a", "ab", "a", "b", "ab", "ab", "a/b"]
+    raw = b"".join(encode(publish(topic), version) for topic in topics)
+    for _ in range(2):
+        assert [packet.topic for packet in connection.receive(raw, 2.0)] == topics
+    [refused] = connection.receive(encode(publish(""), version), 2.0)
+    assert isinstance(refused, Violation)
