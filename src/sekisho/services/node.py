@@ -8,6 +8,7 @@ import orjson
 
 from sekisho.aws.errors import InvalidRequestException
 from sekisho.clock import REAL, ClockState
+from sekisho.services.accounts import require_operator
 from sekisho.services.call import Call
 from sekisho.services.civil_time import write_clock
 from sekisho.services.fleet_provisioning import TOKEN
@@ -59,6 +60,7 @@ async def set_clock(
     reset: bool | None = None,
 ) -> Document:
     """Turn civil time for all nodes of this database; what is due by then happens within a second."""
+    require_operator(call)
     if frozen and rate:
         raise InvalidRequestException("frozen and rate exclude each other")
     if reset and any(value is not None for value in (to, advanceSeconds, frozen, rate)):

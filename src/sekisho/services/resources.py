@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sekisho.logic.arns import arn
+from sekisho.logic.arns import arn, partition_of
 from sekisho.services.call import Caller
 
 BY_MEMBER: tuple[tuple[str, str], ...] = (
@@ -34,6 +34,8 @@ def resource_arn(caller: Caller, service: str, operation: str, members: Mapping[
         name = members.get(member)
         if isinstance(name, str):
             return arn(caller.region, caller.account, kind, name)
+    if isinstance(account := members.get("accountId"), str):
+        return f"arn:{partition_of(caller.region)}:iam::{account}:root"
     for member in WHOLE_ARNS:
         value = members.get(member)
         if isinstance(value, str):

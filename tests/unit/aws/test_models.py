@@ -143,10 +143,12 @@ def test_fleet_provisioning_has_a_client() -> None:
 
 def test_own_operations_are_those_of_the_interface() -> None:
     assert sorted(service("sekisho").python_names()) == [
+        "create_account",
         "describe_broker",
         "describe_clock",
         "describe_node",
         "expire_ownership_token",
+        "list_accounts",
         "list_connections",
         "list_refusals",
         "list_sessions",
