@@ -7,6 +7,7 @@ import json
 import pytest
 
 from interop.accounts import DEFAULT, HERE, THERE, Tenant, at, connects, refused, request
+from interop.devices import until
 from interop.sockets import Frames, presigned
 from interop.wire import Will, Wire
 from nodes import running
@@ -201,3 +202,17 @@ def _arn(tenant, who):
     from sekisho.logic.certificates import certificate_id, parse_certificate
 
     return tenant.arn(f"cert/{certificate_id(parse_certificate(who.pem))}")
+
+
+def test_another_node_of_the_database_hears_of_an_account(postgres_server, tmp_path, folder, name):
+    """By the change feed: nobody tells it anything else."""
+    database = postgres_server.create_database()
+    keyring = tmp_path / "one" / "keyring.json"
+    settings = (f"database={postgres_server.url(database)}", f"keyring=file:{keyring}")
+    with running(tmp_path / "one", *settings) as one, running(tmp_path / "two", *settings) as two:
+        one.command("account", "create", OTHER)
+        here = Tenant(one, OTHER, HERE)
+        who, host = here.issue(folder), here.host()
+        until(lambda: connects(at(two, who, host), name))
+        listed = {account["accountId"] for account in two.client("sekisho").list_accounts()["accounts"]}
+        assert listed == {DEFAULT, OTHER}
