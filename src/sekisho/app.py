@@ -26,6 +26,7 @@ from sekisho.broker.deadlines import Deadlines
 from sekisho.broker.extended import client_of
 from sekisho.broker.hub import Hub
 from sekisho.broker.listener import Listener, Peer, bind
+from sekisho.broker.newcomers import Newcomers
 from sekisho.broker.poller import Poller
 from sekisho.broker.registry import Registry
 from sekisho.broker.reserved import FleetProvisioning
@@ -43,10 +44,14 @@ from sekisho.mqtt.profile import PROFILES, Limits
 from sekisho.services import (
     accounts,
     broker_view,
+    ca_certificates,
     caller_identity,
+    certificate_registration,
+    certificate_transfer,
     certificates,
     connections,
     endpoints,
+    first_connect,
     fleet_provisioning,
     messages,
     node,
@@ -81,6 +86,9 @@ log = structlog.get_logger("sekisho")
 
 MODULES: dict[str, Sequence[ModuleType]] = {
     "iot": (
+        ca_certificates,
+        certificate_registration,
+        certificate_transfer,
         certificates,
         endpoints,
         policies,
@@ -96,7 +104,7 @@ MODULES: dict[str, Sequence[ModuleType]] = {
     "iot-jobs-data": (),
     "sts": (caller_identity,),
     "iotidentity": (fleet_provisioning,),
-    "sekisho": (node, broker_view, accounts),
+    "sekisho": (node, broker_view, accounts, first_connect),
 }
 """Service → the files of its operations. What the node serves is exactly these services."""
 
@@ -175,19 +183,11 @@ class Node:
         await bus.subscribe("*", "*", "#", hub.deliver)
         services = load_services()
         registry = Registry(hub)
-        deps = Deps(
-            config,
-            store,
-            clock,
-            keyring,
-            workers,
-            registry.publish,
-            refusals,
-            places=places,
-            connections=registry,
-        )
+        deps = Deps(config, store, clock, keyring, workers, registry.publish, refusals, connections=registry)
+        deps.places = places
         api = Api(deps, services, MODULES)
         FleetProvisioning(hub, api)
+        Newcomers(hub, api)
         keys = AccessKeys(store, keyring)
         tasks = Tasks(deps, api, lambda: places.all, self.id)
         undo.push_async_callback(tasks.release)

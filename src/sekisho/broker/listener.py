@@ -13,7 +13,7 @@ from OpenSSL import SSL
 
 from sekisho.broker.deadlines import Deadlines
 from sekisho.broker.poller import Poller
-from sekisho.broker.tls import ALPN_MQTT, ALPN_MQTT_X509, peer_certificate_der
+from sekisho.broker.tls import ALPN_MQTT, ALPN_MQTT_X509, peer_certificate_der, peer_chain
 from sekisho.broker.transport import ByteProtocol, TlsTransport
 from sekisho.broker.upgrade import opens
 from sekisho.logic.endpoints import DATA
@@ -42,6 +42,8 @@ class Peer(NamedTuple):
     address: str
     alpn: bytes
     principal: Principal | None = None
+    chain: tuple[str, ...] = ()
+    """The ids (SHA-256 of the DER) of what it has sent above its own certificate."""
     endpoint: str = DATA
     account: str = ""
     region: str = ""
@@ -157,6 +159,7 @@ class Listener:
             server_name,
             _address(transport),
             alpn,
+            chain=peer_chain(transport.tls),
             endpoint=endpoint,
             account=account,
             region=region,

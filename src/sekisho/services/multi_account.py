@@ -13,15 +13,14 @@ registers what it issued, one is told.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 
 from sekisho.aws.errors import ResourceAlreadyExistsException
-from sekisho.logic.certificates import certificate_id, certificate_pem
+from sekisho.logic.certificates import certificate_id, certificate_pem, parse_certificate
 from sekisho.logic.endpoints import EVERYWHERE, SNI_ONLY
+from sekisho.logic.issuers import has_signed, name_digest
 from sekisho.services.call import Call
 from sekisho.services.work import Work
 
@@ -71,7 +70,9 @@ async def check_certificate(call: Call, certificate: x509.Certificate) -> None:
         return
     _, _, owners = await _owners(call, certificate.issuer)
     for owner in owners.values():
-        if owner["account"] != call.account and _issued(owner["certificatePem"], certificate):
+        if owner["account"] != call.account and has_signed(
+            parse_certificate(owner["certificatePem"]), certificate
+        ):
             id = certificate_id(certificate)
             raise ResourceAlreadyExistsException(
                 f"certificate {id} was issued by a CA that another account of {call.region} has registered "
@@ -84,20 +85,10 @@ async def check_certificate(call: Call, certificate: x509.Certificate) -> None:
 async def _owners(call: Call, subject: x509.Name) -> tuple[Work, str, Owners]:
     """Who owns the CAs of a subject, of which there may be several, and where that is kept."""
     work = call.work.elsewhere("", call.region)
-    # Not of the bytes: an issuer may spell its subject's letters in another string type.
-    id = hashlib.sha256(subject.rfc4514_string().encode()).hexdigest()
+    id = name_digest(subject)
     found = await work.get(KIND, id)
     return work, id, found["owners"] if found is not None else {}
 
 
 def _open(call: Call) -> bool:
     return bool(call.deps.config["multi_account_certificates"] == EVERYWHERE)
-
-
-def _issued(ca_pem: str, certificate: x509.Certificate) -> bool:
-    """Whether the CA has signed the certificate."""
-    try:
-        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(ca_pem.encode()))
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
