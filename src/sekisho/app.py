@@ -21,10 +21,12 @@ from sekisho import __version__
 from sekisho.aws.catalog import Catalog
 from sekisho.aws.request import Request
 from sekisho.aws.service import Service
+from sekisho.broker.activation import inherited
 from sekisho.broker.deadlines import Deadlines
 from sekisho.broker.extended import client_of
 from sekisho.broker.hub import Hub
 from sekisho.broker.listener import Listener, Peer, bind
+from sekisho.broker.newcomers import Newcomers
 from sekisho.broker.poller import Poller
 from sekisho.broker.registry import Registry
 from sekisho.broker.reserved import FleetProvisioning
@@ -37,13 +39,19 @@ from sekisho.clock import Clock
 from sekisho.config import Config
 from sekisho.keyring import Keyring, open_keyring, write_private
 from sekisho.logic.certificates import make_ca, make_server_certificate
+from sekisho.logic.endpoints import wildcards
 from sekisho.mqtt.profile import PROFILES, Limits
 from sekisho.services import (
+    accounts,
     broker_view,
+    ca_certificates,
     caller_identity,
+    certificate_registration,
+    certificate_transfer,
     certificates,
     connections,
     endpoints,
+    first_connect,
     fleet_provisioning,
     messages,
     node,
@@ -61,6 +69,7 @@ from sekisho.services.api import Api
 from sekisho.services.call import Deps, Principal
 from sekisho.services.civil_time import read_clock
 from sekisho.services.identity import Identities
+from sekisho.services.places import ACCOUNT, Places, load_accounts
 from sekisho.services.refusals import Refusals
 from sekisho.store.changes import Change
 from sekisho.store.feed import Feed
@@ -69,6 +78,7 @@ from sekisho.tasks import Tasks
 from sekisho.web.app import build_app
 from sekisho.web.endpoint import AwsEndpoint
 from sekisho.web.http import HttpServer
+from sekisho.web.jobs import JobsEndpoint
 from sekisho.web.publish import DevicePublish
 from sekisho.workers import Workers
 
@@ -76,6 +86,9 @@ log = structlog.get_logger("sekisho")
 
 MODULES: dict[str, Sequence[ModuleType]] = {
     "iot": (
+        ca_certificates,
+        certificate_registration,
+        certificate_transfer,
         certificates,
         endpoints,
         policies,
@@ -91,7 +104,7 @@ MODULES: dict[str, Sequence[ModuleType]] = {
     "iot-jobs-data": (),
     "sts": (caller_identity,),
     "iotidentity": (fleet_provisioning,),
-    "sekisho": (node, broker_view),
+    "sekisho": (node, broker_view, accounts, first_connect),
 }
 """Service → the files of its operations. What the node serves is exactly these services."""
 
@@ -134,6 +147,7 @@ class Node:
         config, clock, undo = self.config, self.clock, self._undo
         config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         # The ports first: a port in use must not leave anything behind.
+        self._inherited = inherited(os.environ, ("mqtt.port", "https.port", "api.port"))
         mqtt = self._bind(config["host"], "mqtt.port")
         https = self._bind(config["host"], "https.port")
         plain = self._bind(LOOPBACK, "api.port")
@@ -141,6 +155,9 @@ class Node:
         store, feed = await self._open_store()
         clock.state = await read_clock(store)
         await self._ensure_credentials(store, keyring)
+        names = config.server_names
+        places = Places(config["account"], config.regions, config["domain"], config["endpoint"], names)
+        await load_accounts(store, places, clock.now())
 
         workers = Workers()
         undo.callback(workers.close)
@@ -148,7 +165,6 @@ class Node:
         undo.push_async_callback(bus.close)
         refusals = Refusals(store, config["explain.keep"])
         undo.push_async_callback(refusals.flush)
-        place = (config["account"], config["region"])
         hub = Hub(
             clock,
             bus,
@@ -159,24 +175,29 @@ class Node:
             self._limits(),
             outbound_bytes=config["mqtt.limits.outbound_bytes"],
             domain=config["endpoint"],
-            place=place,
+            place=places.default,
             session_expiry=config["mqtt.session_expiry"],
             enforce_limits=config["mqtt.enforce_limits"] == "true",
+            multi_account_certificates=config["multi_account_certificates"],
         )
         await bus.subscribe("*", "*", "#", hub.deliver)
         services = load_services()
         registry = Registry(hub)
         deps = Deps(config, store, clock, keyring, workers, registry.publish, refusals, connections=registry)
+        deps.places = places
         api = Api(deps, services, MODULES)
         FleetProvisioning(hub, api)
+        Newcomers(hub, api)
         keys = AccessKeys(store, keyring)
-        tasks = Tasks(deps, api, [place], self.id)
+        tasks = Tasks(deps, api, lambda: places.all, self.id)
         undo.push_async_callback(tasks.release)
 
         async def changed(changes: Sequence[Change]) -> None:
             for change in changes:
                 if change.kind == "accesskey":
                     keys.forget(change.id)
+                elif change.kind == ACCOUNT:
+                    places.add(change.id)  # it begins empty: there is nothing of it to be taken up
                 elif change.kind == "clock":
                     clock.state = await read_clock(store)
                     tasks.wake()
@@ -184,7 +205,7 @@ class Node:
 
         deadlines = Deadlines(_timed_out)
         undo.push_async_callback(hub.close)
-        await hub.start([place])
+        await hub.start(places.all)
         self._run(feed.run(changed), "feed")
         self._run(hub.mailbox.run(), "mailbox")
         self._run(hub.sessions.run(), "sessions")
@@ -197,11 +218,12 @@ class Node:
         self._run(self._watch(deadlines), "deadlines")
 
         catalog = Catalog(service for name, service in services.items() if name != DEVICE_PLANE)
-        endpoint = AwsEndpoint(api, catalog, keys, clock, [config["region"]])
-        app = build_app(DevicePublish(endpoint, api, catalog, hub), registry.counters)
+        endpoint = AwsEndpoint(api, catalog, keys, clock, places.regions)
+        devices = JobsEndpoint(DevicePublish(endpoint, api, catalog, hub), api, catalog, hub)
+        app = build_app(devices, registry.counters)
         http = HttpServer(app, clock.tick)
         undo.push_async_callback(http.close)
-        self._listen(keyring, hub, http, endpoint, deadlines, mqtt, https)
+        self._listen(keyring, hub, places, http, endpoint, deadlines, mqtt, https)
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: http.protocol({"peer": None}), sock=plain)
         undo.callback(server.close)
@@ -211,7 +233,7 @@ class Node:
     # --- pieces of start -----------------------------------------------------------------------------------
 
     def _bind(self, host: str, setting: str) -> socket.socket:
-        sock = bind(host, self.config[setting], setting)
+        sock = self._inherited.get(setting) or bind(host, self.config[setting], setting)
         self._undo.callback(sock.close)
         return sock
 
@@ -237,6 +259,7 @@ class Node:
         self,
         keyring: Keyring,
         hub: Hub,
+        places: Places,
         http: HttpServer,
         endpoint: AwsEndpoint,
         deadlines: Deadlines,
@@ -251,7 +274,7 @@ class Node:
         client = client_of(hub)
         life = config["mqtt.limits.websocket_seconds"]
 
-        def authenticate(request: HttpRequest) -> Awaitable[Principal]:
+        def authenticate(request: HttpRequest) -> Awaitable[tuple[Principal, str]]:
             return endpoint.authenticate_socket(Request(*request))
 
         def websocket(peer: Peer) -> WebSocket:
@@ -270,6 +293,7 @@ class Node:
                 http=(lambda peer: http.protocol({"peer": peer})) if with_http else None,
                 websocket=websocket,
                 unopened=hub.count_unopened,
+                resolve=places.resolve,
                 handshake_timeout=config["mqtt.limits.connect_timeout"],
                 most=config["mqtt.limits.connections"],
                 connections=connections,
@@ -279,13 +303,9 @@ class Node:
     def _tls_context(self, keyring: Keyring) -> Any:
         """A new server certificate at each start; its key is in memory only."""
         config = self.config
-        names = ["localhost", LOOPBACK, "::1", config["endpoint"]]
-        names += [name.strip() for name in config["server_names"].split(",") if name.strip()]
-        if config["host"] not in ("0.0.0.0", "::"):  # noqa: S104 - compared with, not bound
-            names.append(config["host"])
-        certificate, key = make_server_certificate(
-            keyring.ca, keyring.ca_key, list(dict.fromkeys(names)), self.clock.real()
-        )
+        names = config.server_names
+        names += [name for region in config.regions for name in wildcards(region, config["domain"])]
+        certificate, key = make_server_certificate(keyring.ca, keyring.ca_key, names, self.clock.real())
         return server_context(certificate, key, keyring.ca)
 
     async def _ensure_credentials(self, store: Store, keyring: Keyring) -> None:
@@ -325,7 +345,7 @@ class Node:
             "version": __version__,
             "account": self.config["account"],
             "region": self.config["region"],
-            "regions": [self.config["region"]],
+            "regions": self.config.regions,
             "endpoints": {name: self.endpoints[name] for name in ("mqtt", "https", "api")},
             "limits": {name: str(getattr(limits, name)) for name in sorted(LIMIT_NAMES)},
             "startedAt": self.clock.real(),

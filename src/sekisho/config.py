@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,13 @@ SETTINGS: dict[str, Setting] = {
     "keyring": Setting("", "file:PATH of the CA's key and the master key; empty: in the data folder"),
     "account": Setting("000000000000", "the default account, 12 digits"),
     "region": Setting("us-east-1", "the default region"),
+    "regions": Setting(
+        "", "all regions that the node serves, comma separated, the first the default; empty: region alone"
+    ),
+    "domain": Setting("sekisho.localhost", "what the endpoints' host names end with (docs/accounts.md)"),
+    "multi_account_certificates": Setting(
+        "data", "where a certificate registered without its CA may be used: data endpoints, or all"
+    ),
     "host": Setting("127.0.0.1", "address that the device listeners bind (0.0.0.0 for all)"),
     "endpoint": Setting(
         "localhost", "host name that DescribeEndpoint gives and the server certificate names"
@@ -78,6 +86,12 @@ SETTINGS: dict[str, Setting] = {
 }
 
 
+LABEL = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+"""One label of a host name (RFC 1123, section 2.1)."""
+
+LONGEST_DOMAIN = 128
+"""Characters; with what comes before it a name has at most 253 (RFC 1035, section 2.3.4)."""
+
 MOST_EXPIRY = 604_800
 """AWS IoT Developer Guide, MQTT persistent sessions: the longest that an account may set."""
 
@@ -90,6 +104,25 @@ class Config:
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name]
+
+    @property
+    def regions(self) -> list[str]:
+        """The regions that the node serves, the default one first."""
+        return names_in(self.values["regions"]) or [self.values["region"]]
+
+    @property
+    def server_names(self) -> list[str]:
+        """The names and addresses of the node itself, under which it is the default account."""
+        names = [
+            "localhost",
+            "127.0.0.1",
+            "::1",
+            self.values["endpoint"],
+            *names_in(self.values["server_names"]),
+        ]
+        if self.values["host"] not in ("0.0.0.0", "::"):  # noqa: S104 - compared with, not bound
+            names.append(self.values["host"])
+        return list(dict.fromkeys(names))
 
     @property
     def data(self) -> Path:
@@ -134,6 +167,7 @@ def load_config(overrides: Iterable[str] = (), *, file: Path | None = None) -> C
             raise ConfigError(f"--set {override}: expected key=value")
         _require_known(name, "--set")
         values[name] = _convert(name, value)
+    _choose_region(values)
     _check(values)
     return Config(values)
 
@@ -156,7 +190,40 @@ def _convert(name: str, value: Any) -> Any:
     return converted
 
 
+def names_in(text: str) -> list[str]:
+    """What a setting lists, comma separated, each once."""
+    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def _choose_region(values: dict[str, Any]) -> None:
+    """The first of ``regions`` is the default; a ``region`` that says otherwise is a mistake."""
+    regions = names_in(values["regions"])
+    if regions and values["region"] not in (regions[0], SETTINGS["region"].default):
+        raise ConfigError(
+            f"region = {values['region']!r}, but regions = {values['regions']!r} begins with another; "
+            "give one of the two"
+        )
+    if regions:
+        values["region"] = regions[0]
+
+
+def _check_names(values: Mapping[str, Any]) -> None:
+    for region in names_in(values["regions"]) or [values["region"]]:
+        if not LABEL.fullmatch(region):
+            raise ConfigError(f"region {region!r}: expected letters, digits and hyphens, as in us-east-1")
+    domain = values["domain"]
+    if len(domain) > LONGEST_DOMAIN or not all(LABEL.fullmatch(label) for label in domain.split(".")):
+        raise ConfigError(
+            f"domain = {domain!r}: expected a host name in lower case of at most {LONGEST_DOMAIN} characters"
+        )
+
+
 def _check(values: Mapping[str, Any]) -> None:
+    _check_names(values)
+    if values["multi_account_certificates"] not in ("data", "all"):
+        raise ConfigError(
+            f"multi_account_certificates = {values['multi_account_certificates']!r}: data or all"
+        )
     account = values["account"]
     if not (len(account) == 12 and account.isascii() and account.isdigit()):
         raise ConfigError(f"account = {account!r}: expected 12 digits")

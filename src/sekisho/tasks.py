@@ -37,7 +37,7 @@ class Task(NamedTuple):
 
 
 class Tasks:
-    def __init__(self, deps: Deps, api: Api, places: list[tuple[str, str]], owner: str) -> None:
+    def __init__(self, deps: Deps, api: Api, places: Callable[[], list[tuple[str, str]]], owner: str) -> None:
         self._deps = deps
         self._api = api
         self._places = places
@@ -97,7 +97,7 @@ class Tasks:
 
     async def expire_ownership_tokens(self) -> None:
         """Delete tokens whose hour is over, and their certificates that nobody activated and attached."""
-        for account, region in self._places:
+        for account, region in self._places():
             caller = Caller(service_principal(account, "provisioning"), account, region)
             while await self._expire_page(caller):
                 pass

@@ -62,3 +62,34 @@ def test_a_wrong_file_is_named(tmp_path):
 def test_every_setting_is_in_the_document():
     assert settings_table() in (DOCS / "settings.md").read_text()
     assert all(setting.meaning for setting in SETTINGS.values())
+
+
+def test_the_first_of_several_regions_is_the_default():
+    assert load_config([]).regions == ["us-east-1"]
+    assert load_config(["region=eu-west-1"]).regions == ["eu-west-1"]
+    config = load_config(["regions=eu-west-1, us-east-1,eu-west-1"])
+    assert (config["region"], config.regions) == ("eu-west-1", ["eu-west-1", "us-east-1"])
+    assert load_config(["regions=eu-west-1,us-east-1", "region=eu-west-1"])["region"] == "eu-west-1"
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("regions=eu west", "region 'eu west'"),
+        ("region=a.b", "region 'a.b'"),
+        ("region=", "region ''"),
+        ("domain=", "domain = ''"),
+        ("domain=Example.com", "lower case"),
+        ("domain=a..b", "domain = 'a..b'"),
+        ("domain=" + "a." * 64 + "b", "at most 128"),
+        ("multi_account_certificates=some", "data or all"),
+    ],
+)
+def test_a_name_that_cannot_be_is_told(setting, words):
+    with pytest.raises(ConfigError, match=words):
+        load_config([setting])
+
+
+def test_a_region_that_contradicts_the_regions_is_told():
+    with pytest.raises(ConfigError, match="begins with another"):
+        load_config(["regions=eu-west-1,eu-west-2", "region=eu-west-2"])

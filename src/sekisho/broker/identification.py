@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 
+from sekisho.logic.endpoints import why_not_here
 from sekisho.logic.lifecycle import may_connect
 from sekisho.logic.variables import certificate_attributes
 from sekisho.mqtt.reasons import Reason
@@ -45,6 +46,16 @@ class Unidentified(Exception):
         self.identity = identity
 
 
+def place_of(hub: Hub, peer: Peer) -> tuple[str, str]:
+    """The account and region that a connection has come to."""
+    return (peer.account, peer.region) if peer.account else hub.place
+
+
+def domain_of(hub: Hub, peer: Peer) -> str:
+    """The full name of the endpoint that a connection has come to."""
+    return peer.server_name.lower() if peer.named else hub.domain
+
+
 def certificate_id(peer: Peer) -> str:
     """The id of the certificate that was presented, '' for none."""
     return hashlib.sha256(peer.certificate_der).hexdigest() if peer.certificate_der is not None else ""
@@ -55,7 +66,7 @@ async def identify(hub: Hub, peer: Peer, client_id: str) -> Identity:
 
     Raises Unidentified when a certificate may not be used (any more), or when the registry cannot be asked.
     """
-    account, region = hub.place
+    account, region = place_of(hub, peer)
     if peer.principal is not None:
         return iam_identity(peer.principal, region)
     id = certificate_id(peer)
@@ -76,6 +87,14 @@ async def identify(hub: Hub, peer: Peer, client_id: str) -> Identity:
             "DEVICE_CERTIFICATE_NOT_REGISTERED",
             f"certificate {id} is not registered in account {account}, region {region}",
         )
+    rule = hub.multi_account_certificates
+    misused = why_not_here(identity.mode, peer.endpoint, peer.named, rule)
+    if misused is not None:
+        reason, words = misused
+        words = (
+            f"certificate {id} cannot be used at {peer.server_name or 'an address without a name'}: {words}"
+        )
+        raise Unidentified(reason, words, identity=identity)
     why_not = may_connect(identity.status)
     if why_not is not None:
         raise Unidentified(why_not, f"certificate {id} is {identity.status}", identity=identity)

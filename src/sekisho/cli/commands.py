@@ -1,4 +1,4 @@
-"""``sekisho up``, ``env``, ``explain``, ``clock``, ``settings``, ``demo``."""
+"""``sekisho up``, ``env``, ``account``, ``hosts``, ``explain``, ``clock``, ``settings``, ``demo``."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A self-hosted AWS IoT: the APIs, the MQTT behaviour, and every way a device gets its credentials.",
 )
+
+accounts = typer.Typer(no_args_is_help=True, help="Accounts of the node, beside the default one.")
+app.add_typer(accounts, name="account")
 
 Data = Annotated[Path, typer.Option("--data", help="The node's data folder.")]
 DEFAULT_DATA = Path(".sekisho")
@@ -63,10 +66,13 @@ def up(
 
 
 @app.command()
-def env(data: Data = DEFAULT_DATA) -> None:
+def env(
+    data: Data = DEFAULT_DATA,
+    account: Annotated[str | None, typer.Option(help="One that `sekisho account create` has made.")] = None,
+) -> None:
     """Print what makes boto3 and the AWS CLI use the node: eval "$(sekisho env)"."""
     endpoints = read_endpoints(data)
-    key, secret = read_credentials(data)
+    key, secret = read_credentials(data, account)
     https = f"https://{endpoints['https']}"
     values = {
         "AWS_ACCESS_KEY_ID": key,
@@ -89,6 +95,48 @@ def env(data: Data = DEFAULT_DATA) -> None:
     for name in ("no_proxy", "NO_PROXY"):
         typer.echo(f'export {name}="${{{name}:+${name},}}{hosts}"')
     typer.echo("unset AWS_SESSION_TOKEN AWS_PROFILE AWS_DEFAULT_PROFILE")
+
+
+@accounts.command("create")
+def account_create(
+    id: Annotated[str | None, typer.Argument(help="Twelve digits; without it, random ones.")] = None,
+    name: Annotated[str | None, typer.Option(help="What to call it.")] = None,
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Make an account; the key of its root goes to a file that only you can read."""
+    from sekisho.cli.accounts import create
+
+    typer.echo(create(data, id, name))
+
+
+@accounts.command("list")
+def account_list(data: Data = DEFAULT_DATA) -> None:
+    """List the accounts with their endpoints."""
+    from sekisho.cli.accounts import listed
+
+    for line in listed(data):
+        typer.echo(line)
+
+
+@app.command()
+def hosts(
+    data: Data = DEFAULT_DATA,
+    address: Annotated[str, typer.Option(help="The node's address as its clients see it.")] = "127.0.0.1",
+    write: Annotated[bool, typer.Option("--write", help="Write them instead of printing them.")] = False,
+    file: Annotated[Path, typer.Option(help="Where --write puts them.")] = Path("/etc/hosts"),
+) -> None:
+    """The lines of /etc/hosts that make the names of all endpoints known."""
+    from sekisho.cli.hosts import host_lines, write_block
+
+    lines = host_lines(data, address)
+    if not write:
+        typer.echo("\n".join(lines))
+        return
+    try:
+        write_block(file, lines)
+    except OSError as error:
+        raise fail(f"{file}: {error.strerror}") from None
+    typer.echo(f"{len(lines)} lines in {file}")
 
 
 @app.command()
@@ -183,9 +231,14 @@ def read_endpoints(data: Path) -> dict[str, Any]:
     return content
 
 
-def read_credentials(data: Path) -> tuple[str, str]:
-    """The access key and secret of the node's default account."""
-    path = data / "credentials"
+def credentials_path(data: Path, account: str | None = None) -> Path:
+    """Where the key of an account's root is; of the default account without one."""
+    return data / (f"credentials-{account}" if account else "credentials")
+
+
+def read_credentials(data: Path, account: str | None = None) -> tuple[str, str]:
+    """The access key and secret of an account's root."""
+    path = credentials_path(data, account)
     try:
         lines = path.read_text().splitlines()
     except OSError as error:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import orjson
 
 from sekisho.services.call import ALLOW_ALL, Principal
-from sekisho.services.work import dumps
+from sekisho.services.work import Document, dumps
 from sekisho.store import tables
 from sekisho.store.store import Store
 
@@ -30,16 +30,26 @@ def new_key_id() -> str:
     return "AKIA" + "".join(secrets.choice(ALPHABET) for _ in range(16))
 
 
-async def create_root_key(store: Store, keyring: object, account: str, now: float) -> AccessKey:
-    """A new access key of the account's root, committed before it is returned."""
-    key = AccessKey(new_key_id(), secrets.token_urlsafe(30), root(account))
-    body = {
+def new_root_key(account: str) -> AccessKey:
+    """A new access key of the account's root, to be committed."""
+    return AccessKey(new_key_id(), secrets.token_urlsafe(30), root(account))
+
+
+def key_document(key: AccessKey, keyring: object) -> Document:
+    """A key as the database has it, its secret sealed."""
+    return {
         "accessKeyId": key.id,
-        "account": account,
+        "account": key.principal.account,
         "principal": key.principal.arn,
         "secret": keyring.seal(key.secret, f"{KIND}/{key.id}"),  # type: ignore[attr-defined]
     }
-    await store.commit([tables.insert_resource("", "", KIND, key.id, dumps(body), now)])
+
+
+async def create_root_key(store: Store, keyring: object, account: str, now: float) -> AccessKey:
+    """A new access key of the account's root, committed before it is returned."""
+    key = new_root_key(account)
+    body = dumps(key_document(key, keyring))
+    await store.commit([tables.insert_resource("", "", KIND, key.id, body, now)])
     return key
 
 

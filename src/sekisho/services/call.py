@@ -66,6 +66,7 @@ class Deps:
     publish: Callable[[Message], Awaitable[None] | None]
     connections: Connections = field(kw_only=True)
     refusals: Any = None
+    places: Any = None
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -109,6 +110,7 @@ NOUNS: Mapping[str, str] = {
     "thingtype": "Thing type",
     "policy": "Policy",
     "cert": "Certificate",
+    "cacert": "CA certificate",
     "provisioningtemplate": "Provisioning template",
 }
 

@@ -49,6 +49,8 @@ class Identity:
     thing: ThingView | None
     things: frozenset[str] = field(default_factory=frozenset)
     user_id: str = ""
+    mode: str = "DEFAULT"
+    """The certificateMode: SNI_ONLY for one that is registered without its CA."""
 
     @property
     def principal_id(self) -> str:
@@ -121,6 +123,7 @@ class Identities:
             self._set(tuple(policy for policy in found if policy is not None)),
             await self._thing(account, region, registration.things, client_id),
             frozenset(registration.things),
+            mode=certificate["certificateMode"],
         )
 
     async def _registration(self, account: str, region: str, id: str) -> Registration | None:

@@ -93,14 +93,15 @@ class AwsEndpoint:
             log.exception("request failed", request=request_id)
             return generic_error(InternalFailureException("An internal failure occurred"), request_id)
 
-    async def authenticate_socket(self, request: Request) -> Principal:
-        """Who has signed the upgrade to MQTT over WebSocket, in its query or a header; AwsError if nobody."""
+    async def authenticate_socket(self, request: Request) -> tuple[Principal, str]:
+        """Who has signed the upgrade to MQTT over WebSocket, in its query or a header, and for which region;
+        AwsError if nobody."""
         credential = credential_of(request)
         if credential.service not in SOCKET_SERVICES:
             raise InvalidSignatureException(
                 f"Credential should be scoped to correct service: {' or '.join(SOCKET_SERVICES)}"
             )
-        return await self.authenticate(request, credential)
+        return await self.authenticate(request, credential), credential.region
 
     async def authenticate(self, request: Request, credential: Credential) -> Principal:
         """Who has signed a request; AwsError says why nobody has."""

@@ -143,14 +143,17 @@ def test_fleet_provisioning_has_a_client() -> None:
 
 def test_own_operations_are_those_of_the_interface() -> None:
     assert sorted(service("sekisho").python_names()) == [
+        "create_account",
         "describe_broker",
         "describe_clock",
         "describe_node",
         "expire_ownership_token",
+        "list_accounts",
         "list_connections",
         "list_refusals",
         "list_sessions",
         "list_shared_subscriptions",
+        "register_certificate_on_connect",
         "set_clock",
     ]
     assert {name: sorted(o.members) for name, o in service("iotidentity").operations.items()} == {
