@@ -39,34 +39,42 @@ from sekisho.keyring import Keyring, open_keyring, write_private
 from sekisho.logic.certificates import make_ca, make_server_certificate
 from sekisho.mqtt.profile import PROFILES, Limits
 from sekisho.services import (
+    assume_role,
     broker_view,
     caller_identity,
     certificates,
     connections,
     endpoints,
     fleet_provisioning,
+    iam_attachments,
+    iam_policies,
+    iam_roles,
+    iam_users,
     messages,
     node,
     policies,
     policy_attachments,
     provisioning_templates,
     registration,
+    role_aliases,
     tags,
     thing_principals,
     thing_types,
     things,
 )
-from sekisho.services.access import AccessKeys, create_root_key
+from sekisho.services.access import create_root_key
 from sekisho.services.api import Api
 from sekisho.services.call import Deps, Principal
 from sekisho.services.civil_time import read_clock
 from sekisho.services.identity import Identities
+from sekisho.services.principals import Principals
 from sekisho.services.refusals import Refusals
 from sekisho.store.changes import Change
 from sekisho.store.feed import Feed
 from sekisho.store.store import Store, open_store
 from sekisho.tasks import Tasks
 from sekisho.web.app import build_app
+from sekisho.web.credentials import DeviceCredentials
 from sekisho.web.endpoint import AwsEndpoint
 from sekisho.web.http import HttpServer
 from sekisho.web.publish import DevicePublish
@@ -82,6 +90,7 @@ MODULES: dict[str, Sequence[ModuleType]] = {
         policy_attachments,
         provisioning_templates,
         registration,
+        role_aliases,
         tags,
         thing_principals,
         thing_types,
@@ -89,7 +98,8 @@ MODULES: dict[str, Sequence[ModuleType]] = {
     ),
     "iot-data": (messages, connections),
     "iot-jobs-data": (),
-    "sts": (caller_identity,),
+    "iam": (iam_roles, iam_policies, iam_attachments, iam_users),
+    "sts": (caller_identity, assume_role),
     "iotidentity": (fleet_provisioning,),
     "sekisho": (node, broker_view),
 }
@@ -169,15 +179,14 @@ class Node:
         deps = Deps(config, store, clock, keyring, workers, registry.publish, refusals, connections=registry)
         api = Api(deps, services, MODULES)
         FleetProvisioning(hub, api)
-        keys = AccessKeys(store, keyring)
+        keys = Principals(store, keyring, config["region"])
         tasks = Tasks(deps, api, [place], self.id)
         undo.push_async_callback(tasks.release)
 
         async def changed(changes: Sequence[Change]) -> None:
             for change in changes:
-                if change.kind == "accesskey":
-                    keys.forget(change.id)
-                elif change.kind == "clock":
+                keys.forget(change)
+                if change.kind == "clock":
                     clock.state = await read_clock(store)
                     tasks.wake()
             await hub.changed(changes)
@@ -198,7 +207,8 @@ class Node:
 
         catalog = Catalog(service for name, service in services.items() if name != DEVICE_PLANE)
         endpoint = AwsEndpoint(api, catalog, keys, clock, [config["region"]])
-        app = build_app(DevicePublish(endpoint, api, catalog, hub), registry.counters)
+        devices = DeviceCredentials(DevicePublish(endpoint, api, catalog, hub), api, hub, config)
+        app = build_app(devices, registry.counters)
         http = HttpServer(app, clock.tick)
         undo.push_async_callback(http.close)
         self._listen(keyring, hub, http, endpoint, deadlines, mqtt, https)

@@ -11,7 +11,7 @@ import orjson
 
 from sekisho.logic.arns import parse_arn
 from sekisho.logic.policy import MalformedPolicy, NamedPolicy, Policy, PolicySet, parse_policy
-from sekisho.services.call import Principal
+from sekisho.services.call import NO_CONTEXT, Principal
 from sekisho.store import tables
 from sekisho.store.changes import Change
 from sekisho.store.store import Store
@@ -36,7 +36,8 @@ class ThingView:
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Who a connection is in one account and region: a certificate, or an IAM principal, which has a
-    ``user_id`` and no certificate id. Times are epoch seconds."""
+    ``user_id`` and no certificate id, and may have a session's policy and variables (call.Principal). Times
+    are epoch seconds."""
 
     account: str
     region: str
@@ -49,6 +50,9 @@ class Identity:
     thing: ThingView | None
     things: frozenset[str] = field(default_factory=frozenset)
     user_id: str = ""
+    certificate_mode: str = "DEFAULT"
+    limit: PolicySet | None = None
+    context: Mapping[str, str] = field(default_factory=lambda: NO_CONTEXT)
 
     @property
     def principal_id(self) -> str:
@@ -121,6 +125,7 @@ class Identities:
             self._set(tuple(policy for policy in found if policy is not None)),
             await self._thing(account, region, registration.things, client_id),
             frozenset(registration.things),
+            certificate_mode=certificate.get("certificateMode", "DEFAULT"),
         )
 
     async def _registration(self, account: str, region: str, id: str) -> Registration | None:
@@ -217,6 +222,8 @@ def iam_identity(principal: Principal, region: str) -> Identity:
         principal.policies,
         None,
         user_id=principal.user_id or principal.arn,
+        limit=principal.limit,
+        context=principal.context,
     )
 
 

@@ -59,6 +59,7 @@ class Work:
         self._links: dict[tuple[str, str, str], Document | None] = {}
         self._guards: list[Statement] = []
         self._changes: list[Statement] = []
+        self._further: list[Statement] = []
 
     async def _slot(self, kind: str, id: str) -> Slot:
         slot = self._slots.get((kind, id))
@@ -188,12 +189,16 @@ class Work:
         self._links[kind, source, target] = None
         self._change(kind, target, f"unlinked {source}")
 
+    def write(self, *statements: Statement) -> None:
+        """What an operation writes beside the resources and links of its own account and region."""
+        self._further += statements
+
     def _change(self, kind: str, id: str, what: str) -> None:
         self._changes.append(tables.append_change(self.account, self.region, kind, id, what, self.now))
 
     @property
     def writes(self) -> bool:
-        return bool(self._changes)
+        return bool(self._changes or self._further)
 
     async def commit(self, *also: Statement) -> None:
         """Write everything, and ``also``, in one transaction."""
@@ -207,7 +212,7 @@ class Work:
                 statements.append(
                     tables.insert_link(self.account, self.region, kind, source, target, dumps(body), self.now)
                 )
-        await self.store.commit([*statements, *self._changes, *also])
+        await self.store.commit([*statements, *self._further, *self._changes, *also])
 
     def _resource_statement(self, kind: str, id: str, slot: Slot) -> Statement:
         place = (self.account, self.region, kind, id)
