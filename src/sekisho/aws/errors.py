@@ -35,6 +35,9 @@ class AwsError(Exception):
 class AccessDeniedException(AwsError, status=403): ...
 
 
+class ExpiredToken(AwsError, status=403): ...  # as the query services spell the next one
+
+
 class ExpiredTokenException(AwsError, status=403): ...
 
 

@@ -16,6 +16,7 @@ import structlog
 from sekisho.aws.catalog import Catalog
 from sekisho.aws.errors import (
     AwsError,
+    ExpiredToken,
     ExpiredTokenException,
     InternalFailureException,
     InvalidSignatureException,
@@ -118,7 +119,8 @@ class AwsEndpoint:
             raise UnrecognizedClientException(INVALID_TOKEN)
         verify(request, credential, key.secret, self._clock.real())
         if key.expires is not None and key.expires <= self._clock.now():
-            raise ExpiredTokenException(EXPIRED_TOKEN)
+            ended = ExpiredToken if credential.service in GLOBAL else ExpiredTokenException
+            raise ended(EXPIRED_TOKEN)
         regions = [*self._regions, GLOBAL_REGION] if credential.service in GLOBAL else self._regions
         if credential.region not in regions:
             raise InvalidSignatureException(
