@@ -121,6 +121,7 @@ NOUNS: Mapping[str, str] = {
     "policy": "Policy",
     "cert": "Certificate",
     "provisioningtemplate": "Provisioning template",
+    "rolealias": "Role alias",
 }
 
 
