@@ -9,9 +9,8 @@ from typing import NamedTuple, Protocol
 import orjson
 
 from sekisho.services.call import ALLOW_ALL, Principal
-from sekisho.services.work import dumps
+from sekisho.services.work import Document, dumps
 from sekisho.store import tables
-from sekisho.store.statement import Statement
 from sekisho.store.store import Store
 
 ALPHABET = string.ascii_uppercase + "234567"
@@ -56,36 +55,27 @@ def new_secret() -> str:
     return secrets.token_urlsafe(30)
 
 
+def new_root_key(account: str) -> AccessKey:
+    """A new access key of the account's root, to be committed."""
+    return AccessKey(new_key_id(), new_secret(), root(account))
+
+
+def key_document(key: AccessKey, keyring: Sealer) -> Document:
+    """A key as the database has it, its secret sealed."""
+    return {
+        "accessKeyId": key.id,
+        "account": key.principal.account,
+        "principal": key.principal.arn,
+        "secret": keyring.seal(key.secret, f"{KIND}/{key.id}"),
+    }
+
+
 async def create_root_key(store: Store, keyring: Sealer, account: str, now: float) -> AccessKey:
     """A new access key of the account's root, committed before it is returned."""
-    key = AccessKey(new_key_id(), new_secret(), root(account))
-    await store.commit([_row(keyring, account, key.principal.arn, None, key.id, key.secret, now)])
+    key = new_root_key(account)
+    body = dumps(key_document(key, keyring))
+    await store.commit([tables.insert_resource("", "", KIND, key.id, body, now)])
     return key
-
-
-def user_key_row(keyring: Sealer, account: str, user: str, id: str, secret: str, now: float) -> Statement:
-    return _row(keyring, account, "", user, id, secret, now)
-
-
-def _row(
-    keyring: Sealer, account: str, principal: str, user: str | None, id: str, secret: str, now: float
-) -> Statement:
-    body = {
-        "accessKeyId": id,
-        "account": account,
-        "principal": principal,
-        "userName": user,
-        "secret": keyring.seal(secret, f"{KIND}/{id}"),
-    }
-    return tables.insert_resource("", "", KIND, id, dumps(body), now)
-
-
-def delete_key_row(id: str, now: float) -> tuple[Statement, Statement]:
-    """Keys are never changed, so that theirs is version 1."""
-    return (
-        tables.delete_resource("", "", KIND, id, 1),
-        tables.append_change("", "", KIND, id, "deleted", now),
-    )
 
 
 def root(account: str) -> Principal:

@@ -11,8 +11,8 @@ from sekisho.aws.errors import (
     NoSuchEntityException,
     ValidationError,
 )
-from sekisho.services.access import delete_key_row, new_key_id, new_secret, user_key_row
-from sekisho.services.call import Call
+from sekisho.services.access import KIND, AccessKey, key_document, new_key_id, new_secret
+from sekisho.services.call import NOTHING, Call, Principal
 from sekisho.services.iam import (
     ATTACHED,
     USER,
@@ -121,11 +121,13 @@ async def create_access_key(call: Call, UserName: str | None = None) -> Document
     user = await require(call, USER, _name(call, UserName))
     if len(user["AccessKeys"]) >= KEYS:
         raise LimitExceededException(f"Cannot exceed quota for AccessKeysPerUser: {KEYS}")
-    id, secret = new_key_id(), new_secret()
+    who = Principal(user["Arn"], call.account, NOTHING)
+    made = AccessKey(new_key_id(), new_secret(), who)
     key = {"Status": "Active", "CreateDate": call.now}
-    await save(call, USER, user | {"AccessKeys": user["AccessKeys"] | {id: key}})
-    call.work.write(user_key_row(call.deps.keyring, call.account, user["UserName"], id, secret, call.now))
-    answer = {"UserName": user["UserName"], "AccessKeyId": id, "SecretAccessKey": secret}
+    await save(call, USER, user | {"AccessKeys": user["AccessKeys"] | {made.id: key}})
+    body = key_document(made, call.deps.keyring) | {"userName": user["UserName"]}
+    await call.work.elsewhere("", "").put(KIND, made.id, body)
+    answer = {"UserName": user["UserName"], "AccessKeyId": made.id, "SecretAccessKey": made.secret}
     return {"AccessKey": answer | key}
 
 
@@ -152,7 +154,7 @@ async def delete_access_key(call: Call, AccessKeyId: str, UserName: str | None =
     user = await _with_key(call, UserName, AccessKeyId)
     kept = {id: key for id, key in user["AccessKeys"].items() if id != AccessKeyId}
     await save(call, USER, user | {"AccessKeys": kept})
-    call.work.write(*delete_key_row(AccessKeyId, call.now))
+    await call.work.elsewhere("", "").delete(KIND, AccessKeyId)
 
 
 async def _with_key(call: Call, name: str | None, id: str) -> Document:

@@ -50,7 +50,8 @@ class Identity:
     thing: ThingView | None
     things: frozenset[str] = field(default_factory=frozenset)
     user_id: str = ""
-    certificate_mode: str = "DEFAULT"
+    mode: str = "DEFAULT"
+    """The certificateMode: SNI_ONLY for one that is registered without its CA."""
     limit: PolicySet | None = None
     context: Mapping[str, str] = field(default_factory=lambda: NO_CONTEXT)
 
@@ -125,7 +126,7 @@ class Identities:
             self._set(tuple(policy for policy in found if policy is not None)),
             await self._thing(account, region, registration.things, client_id),
             frozenset(registration.things),
-            certificate_mode=certificate.get("certificateMode", "DEFAULT"),
+            mode=certificate["certificateMode"],
         )
 
     async def _registration(self, account: str, region: str, id: str) -> Registration | None:

@@ -56,6 +56,9 @@ WITHOUT_CA = "SNI_ONLY"
 """The certificateMode of a certificate that was registered without its CA."""
 
 
+NOT_HERE = frozenset({"MULTI_ACCOUNT_CERTIFICATE", "SNI_MISUSED"})
+"""The reasons of Unidentified for a certificate that is good, but not for this endpoint."""
+
 UNANSWERED = "INTERNAL_SERVER_ERROR"
 """The reason of Unidentified when the registry could not be asked."""
 
@@ -138,12 +141,14 @@ class DeviceCredentials:
         except Unidentified as error:
             if error.reason == UNANSWERED:
                 raise Refused(ServiceUnavailableException(error.words)) from None
-            raise Refused(AccessDeniedException(DENIED), f"{error.reason}: {error.words}") from None
-        if identity.certificate_mode == WITHOUT_CA and self._certificates != "all":
+            words = INVALID_CERTIFICATE if error.reason in NOT_HERE else DENIED
+            raise Refused(AccessDeniedException(words), f"{error.reason}: {error.words}") from None
+        if identity.mode == WITHOUT_CA and self._certificates != "all":
             raise Refused(
                 AccessDeniedException(INVALID_CERTIFICATE),
-                f"certificate {identity.certificate_id} was registered without its CA, and such certificates "
-                'are for the data endpoints alone (multi_account_certificates = "data")',
+                f"MULTI_ACCOUNT_CERTIFICATE: certificate {identity.certificate_id} is registered without a "
+                "proof of its CA, and is for the data endpoint, not for credentials (multi_account_certificates = "
+                "data); use one that the platform or a registered CA has issued",
             )
         return identity
 
