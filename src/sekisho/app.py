@@ -25,6 +25,7 @@ from sekisho.broker.deadlines import Deadlines
 from sekisho.broker.extended import client_of
 from sekisho.broker.hub import Hub
 from sekisho.broker.listener import Listener, Peer, bind
+from sekisho.broker.newcomers import Newcomers
 from sekisho.broker.poller import Poller
 from sekisho.broker.registry import Registry
 from sekisho.broker.reserved import FleetProvisioning
@@ -41,10 +42,14 @@ from sekisho.mqtt.profile import PROFILES, Limits
 from sekisho.services import (
     assume_role,
     broker_view,
+    ca_certificates,
     caller_identity,
+    certificate_registration,
+    certificate_transfer,
     certificates,
     connections,
     endpoints,
+    first_connect,
     fleet_provisioning,
     iam_attachments,
     iam_policies,
@@ -84,6 +89,9 @@ log = structlog.get_logger("sekisho")
 
 MODULES: dict[str, Sequence[ModuleType]] = {
     "iot": (
+        ca_certificates,
+        certificate_registration,
+        certificate_transfer,
         certificates,
         endpoints,
         policies,
@@ -101,7 +109,7 @@ MODULES: dict[str, Sequence[ModuleType]] = {
     "iam": (iam_roles, iam_policies, iam_attachments, iam_users),
     "sts": (caller_identity, assume_role),
     "iotidentity": (fleet_provisioning,),
-    "sekisho": (node, broker_view),
+    "sekisho": (node, broker_view, first_connect),
 }
 """Service → the files of its operations. What the node serves is exactly these services."""
 
@@ -179,6 +187,7 @@ class Node:
         deps = Deps(config, store, clock, keyring, workers, registry.publish, refusals, connections=registry)
         api = Api(deps, services, MODULES)
         FleetProvisioning(hub, api)
+        Newcomers(hub, api)
         keys = Principals(store, keyring, config["region"])
         tasks = Tasks(deps, api, [place], self.id)
         undo.push_async_callback(tasks.release)

@@ -147,8 +147,8 @@ class DeviceCredentials:
             raise Refused(
                 AccessDeniedException(INVALID_CERTIFICATE),
                 f"MULTI_ACCOUNT_CERTIFICATE: certificate {identity.certificate_id} is registered without a "
-                "proof of its CA, and is for the data endpoint, not for credentials (multi_account_certificates = "
-                "data); use one that the platform or a registered CA has issued",
+                "proof of its CA, and is for the data endpoint, not for credentials "
+                "(multi_account_certificates = data); use one that the platform or a registered CA has issued",
             )
         return identity
 
