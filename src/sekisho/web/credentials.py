@@ -148,7 +148,7 @@ class DeviceCredentials:
                 AccessDeniedException(INVALID_CERTIFICATE),
                 f"MULTI_ACCOUNT_CERTIFICATE: certificate {identity.certificate_id} is registered without a "
                 "proof of its CA, and is for the data endpoint, not for credentials "
-                "(multi_account_certificates = data); use one that the platform or a registered CA has issued",
+                "(multi_account_certificates = data); use one that the platform or a registered CA issued",
             )
         return identity
 
