@@ -43,6 +43,7 @@ from sekisho.logic.endpoints import wildcards
 from sekisho.mqtt.profile import PROFILES, Limits
 from sekisho.services import (
     accounts,
+    assume_role,
     broker_view,
     ca_certificates,
     caller_identity,
@@ -53,29 +54,36 @@ from sekisho.services import (
     endpoints,
     first_connect,
     fleet_provisioning,
+    iam_attachments,
+    iam_policies,
+    iam_roles,
+    iam_users,
     messages,
     node,
     policies,
     policy_attachments,
     provisioning_templates,
     registration,
+    role_aliases,
     tags,
     thing_principals,
     thing_types,
     things,
 )
-from sekisho.services.access import AccessKeys, create_root_key
+from sekisho.services.access import create_root_key
 from sekisho.services.api import Api
 from sekisho.services.call import Deps, Principal
 from sekisho.services.civil_time import read_clock
 from sekisho.services.identity import Identities
 from sekisho.services.places import ACCOUNT, Places, load_accounts
+from sekisho.services.principals import Principals
 from sekisho.services.refusals import Refusals
 from sekisho.store.changes import Change
 from sekisho.store.feed import Feed
 from sekisho.store.store import Store, open_store
 from sekisho.tasks import Tasks
 from sekisho.web.app import build_app
+from sekisho.web.credentials import DeviceCredentials
 from sekisho.web.endpoint import AwsEndpoint
 from sekisho.web.http import HttpServer
 from sekisho.web.jobs import JobsEndpoint
@@ -95,6 +103,7 @@ MODULES: dict[str, Sequence[ModuleType]] = {
         policy_attachments,
         provisioning_templates,
         registration,
+        role_aliases,
         tags,
         thing_principals,
         thing_types,
@@ -102,7 +111,8 @@ MODULES: dict[str, Sequence[ModuleType]] = {
     ),
     "iot-data": (messages, connections),
     "iot-jobs-data": (),
-    "sts": (caller_identity,),
+    "iam": (iam_roles, iam_policies, iam_attachments, iam_users),
+    "sts": (caller_identity, assume_role),
     "iotidentity": (fleet_provisioning,),
     "sekisho": (node, broker_view, accounts, first_connect),
 }
@@ -188,15 +198,14 @@ class Node:
         api = Api(deps, services, MODULES)
         FleetProvisioning(hub, api)
         Newcomers(hub, api)
-        keys = AccessKeys(store, keyring)
+        keys = Principals(store, keyring, config["region"])
         tasks = Tasks(deps, api, lambda: places.all, self.id)
         undo.push_async_callback(tasks.release)
 
         async def changed(changes: Sequence[Change]) -> None:
             for change in changes:
-                if change.kind == "accesskey":
-                    keys.forget(change.id)
-                elif change.kind == ACCOUNT:
+                keys.forget(change)
+                if change.kind == ACCOUNT:
                     places.add(change.id)  # it begins empty: there is nothing of it to be taken up
                 elif change.kind == "clock":
                     clock.state = await read_clock(store)
@@ -219,7 +228,8 @@ class Node:
 
         catalog = Catalog(service for name, service in services.items() if name != DEVICE_PLANE)
         endpoint = AwsEndpoint(api, catalog, keys, clock, places.regions)
-        devices = JobsEndpoint(DevicePublish(endpoint, api, catalog, hub), api, catalog, hub)
+        publish = DevicePublish(endpoint, api, catalog, hub)
+        devices = DeviceCredentials(JobsEndpoint(publish, api, catalog, hub), api, hub, config)
         app = build_app(devices, registry.counters)
         http = HttpServer(app, clock.tick)
         undo.push_async_callback(http.close)

@@ -91,6 +91,11 @@ def sts(node: Node):
 
 
 @pytest.fixture(scope="session")
+def iam(node: Node):
+    return node.client("iam")
+
+
+@pytest.fixture(scope="session")
 def own(node: Node):
     """The node's own service: the civil clock, refusals."""
     return node.client("sekisho")

@@ -19,10 +19,11 @@ OVER_HTTP = [name for name in MODULES if name != DEVICE_PLANE]
 
 def ask(node, service: str, operation) -> Answer:
     """A request for the operation with nonsense for its labels and nothing in its body."""
-    if service == "sts":
-        body = f"Action={operation.name}&Version=2011-06-15".encode()
+    if SERVICES[service].protocol == "query":
+        version = SERVICES[service].model.api_version
+        body = f"Action={operation.name}&Version={version}".encode()
         headers = {"content-type": "application/x-www-form-urlencoded"}
-        return call(node, "POST", "/", body, service="sts", headers=headers)
+        return call(node, "POST", "/", body, service=service, headers=headers)
     http = operation.model.http
     target = re.sub(r"\{[^}]+\}", "-", http["requestUri"])
     return call(node, http["method"], target, service=SERVICES[service].signing_name)

@@ -35,6 +35,9 @@ class AwsError(Exception):
 class AccessDeniedException(AwsError, status=403): ...
 
 
+class ExpiredToken(AwsError, status=403): ...  # as the query services spell the next one
+
+
 class ExpiredTokenException(AwsError, status=403): ...
 
 
@@ -181,6 +184,16 @@ class VersionConflictException(AwsError, status=409): ...
 
 
 class VersionsLimitExceededException(AwsError, status=409): ...
+
+
+# Identities (error shapes of iam).
+class EntityAlreadyExistsException(AwsError, status=409): ...
+
+
+class InvalidInputException(AwsError): ...
+
+
+class NoSuchEntityException(AwsError, status=404): ...
 
 
 # The security token service (error shapes of sts).

@@ -14,7 +14,14 @@ from sekisho.services.api import Api
 TESTS = Path(__file__).resolve().parents[3] / "tests" / "api"
 """Where the tests are in a checkout; an installed package has none, and its table no second column."""
 
-CLIENTS = {"iot": "iot", "data": "iot-data", "sts": "sts", "own": "sekisho", "turned": "sekisho"}
+CLIENTS = {
+    "iot": "iot",
+    "data": "iot-data",
+    "iam": "iam",
+    "sts": "sts",
+    "own": "sekisho",
+    "turned": "sekisho",
+}
 """What the tests call their clients, and the services of these."""
 
 REST = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sekisho.aws.errors import ResourceNotFoundException
@@ -26,15 +27,25 @@ ALLOW_ALL = PolicySet(
     )
 )
 NOTHING = PolicySet(())
+NO_CONTEXT: Mapping[str, str] = MappingProxyType({})
 
 
 class Principal(NamedTuple):
-    """Who asks: an ARN, what policies speak for it, and the id that AWS calls its user id."""
+    """Who asks: an ARN, what policies speak for it, and the id that AWS calls its user id.
+
+    ``limit`` is a session's own policy: what it does not allow, nothing does. ``context`` are the condition
+    keys that come with the principal. ``temporary``: its credentials have an end. ``service`` is the host
+    name of an AWS service that the node acts as.
+    """
 
     arn: str
     account: str
     policies: PolicySet
     user_id: str = ""
+    limit: PolicySet | None = None
+    context: Mapping[str, str] = NO_CONTEXT
+    temporary: bool = False
+    service: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +123,7 @@ NOUNS: Mapping[str, str] = {
     "cert": "Certificate",
     "cacert": "CA certificate",
     "provisioningtemplate": "Provisioning template",
+    "rolealias": "Role alias",
 }
 
 

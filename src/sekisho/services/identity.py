@@ -11,7 +11,7 @@ import orjson
 
 from sekisho.logic.arns import parse_arn
 from sekisho.logic.policy import MalformedPolicy, NamedPolicy, Policy, PolicySet, parse_policy
-from sekisho.services.call import Principal
+from sekisho.services.call import NO_CONTEXT, Principal
 from sekisho.store import tables
 from sekisho.store.changes import Change
 from sekisho.store.store import Store
@@ -36,7 +36,8 @@ class ThingView:
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Who a connection is in one account and region: a certificate, or an IAM principal, which has a
-    ``user_id`` and no certificate id. Times are epoch seconds."""
+    ``user_id`` and no certificate id, and may have a session's policy and variables (call.Principal). Times
+    are epoch seconds."""
 
     account: str
     region: str
@@ -51,6 +52,8 @@ class Identity:
     user_id: str = ""
     mode: str = "DEFAULT"
     """The certificateMode: SNI_ONLY for one that is registered without its CA."""
+    limit: PolicySet | None = None
+    context: Mapping[str, str] = field(default_factory=lambda: NO_CONTEXT)
 
     @property
     def principal_id(self) -> str:
@@ -220,6 +223,8 @@ def iam_identity(principal: Principal, region: str) -> Identity:
         principal.policies,
         None,
         user_id=principal.user_id or principal.arn,
+        limit=principal.limit,
+        context=principal.context,
     )
 
 

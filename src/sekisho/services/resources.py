@@ -14,11 +14,16 @@ BY_MEMBER: tuple[tuple[str, str], ...] = (
     ("policyName", "policy"),
     ("thingName", "thing"),
     ("thingTypeName", "thingtype"),
+    ("roleAlias", "rolealias"),
     ("clientId", "client"),
     ("topic", "topic"),
 )
 """The member that names the resource, in order of weight, and the kind of its ARN (Service Authorization
 Reference, AWS IoT)."""
+
+GLOBAL = frozenset({"iam", "sts"})
+"""Services that know no region: what they keep is the account's, and they are signed for in any region or in
+us-east-1 (IAM User Guide, "IAM endpoints and quotas")."""
 
 KINDS: Mapping[str, str] = {
     "DescribeCACertificate": "cacert",
@@ -31,7 +36,7 @@ also what boto3 calls the id of a CA's."""
 LISTS_OF_ONE = frozenset({"ListPolicyVersions", "ListSubscriptions", "ListTagsForResource"})
 """Lists that are about one resource; all others are about ``*``."""
 
-WHOLE_ARNS = ("resourceArn", "target", "principal")
+WHOLE_ARNS = ("resourceArn", "target", "principal", "RoleArn")
 
 
 def resource_arn(caller: Caller, service: str, operation: str, members: Mapping[str, Any]) -> str:

@@ -16,6 +16,8 @@ import structlog
 from sekisho.aws.catalog import Catalog
 from sekisho.aws.errors import (
     AwsError,
+    ExpiredToken,
+    ExpiredTokenException,
     InternalFailureException,
     InvalidSignatureException,
     RequestEntityTooLargeException,
@@ -25,9 +27,10 @@ from sekisho.aws.operation import Operation
 from sekisho.aws.request import Request, Response
 from sekisho.aws.service import Service
 from sekisho.aws.sigv4 import Credential, credential_of, verify
-from sekisho.services.access import AccessKeys
 from sekisho.services.api import Api
 from sekisho.services.call import Caller, Principal
+from sekisho.services.principals import Principals
+from sekisho.services.resources import GLOBAL
 
 log = structlog.get_logger("sekisho.web")
 
@@ -44,13 +47,20 @@ SOCKET_SERVICES = ("iotdevicegateway", "iotdata")
 INVALID_TOKEN = "The security token included in the request is invalid."  # noqa: S105
 
 
+EXPIRED_TOKEN = "The security token included in the request is expired"  # noqa: S105
+
+GLOBAL_REGION = "us-east-1"
+"""What clients sign services without a region for, wherever they are."""
+
+
 class Time(Protocol):
     def real(self) -> float: ...
+    def now(self) -> float: ...
 
 
 class AwsEndpoint:
     def __init__(
-        self, api: Api, catalog: Catalog, keys: AccessKeys, clock: Time, regions: Sequence[str]
+        self, api: Api, catalog: Catalog, keys: Principals, clock: Time, regions: Sequence[str]
     ) -> None:
         self._api = api
         self._catalog = catalog
@@ -105,11 +115,15 @@ class AwsEndpoint:
 
     async def authenticate(self, request: Request, credential: Credential) -> Principal:
         """Who has signed a request; AwsError says why nobody has."""
-        key = await self._keys.find(credential.access_key)
-        if key is None or credential.session_token is not None:
+        key = await self._keys.find(credential.access_key, credential.session_token)
+        if key is None:
             raise UnrecognizedClientException(INVALID_TOKEN)
         verify(request, credential, key.secret, self._clock.real())
-        if credential.region not in self._regions:
+        if key.expires is not None and key.expires <= self._clock.now():
+            ended = ExpiredToken if credential.service in GLOBAL else ExpiredTokenException
+            raise ended(EXPIRED_TOKEN)
+        regions = [*self._regions, GLOBAL_REGION] if credential.service in GLOBAL else self._regions
+        if credential.region not in regions:
             raise InvalidSignatureException(
                 f"Credential should be scoped to a valid region; this node serves {', '.join(self._regions)}"
             )
