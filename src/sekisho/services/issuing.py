@@ -11,12 +11,11 @@ from sekisho.aws.errors import InvalidRequestException
 from sekisho.logic.certificates import (
     DEFAULT_SUBJECT,
     NOT_AFTER,
-    certificate_id,
-    certificate_pem,
     generate_rsa_key,
     issue_device_certificate,
 )
 from sekisho.services.call import Call
+from sekisho.services.certificate_records import put_new_certificate
 from sekisho.services.work import Document
 
 EARLIEST = -631_065_600.0
@@ -45,23 +44,4 @@ async def _issue(call: Call, public_key: Any, subject: x509.Name, status: str) -
         )
     keyring = call.deps.keyring
     certificate = issue_device_certificate(keyring.ca, keyring.ca_key, public_key, subject, call.now)
-    id = certificate_id(certificate)
-    arn = call.arn("cert", id)
-    return await call.work.put(
-        "cert",
-        id,
-        {
-            "certificateId": id,
-            "certificateArn": arn,
-            "certificatePem": certificate_pem(certificate),
-            "status": status,
-            "ownedBy": call.account,
-            "certificateMode": "DEFAULT",
-            "customerVersion": 1,
-            "generationId": f"{arn}:1",
-            "validity": {
-                "notBefore": certificate.not_valid_before_utc.timestamp(),
-                "notAfter": certificate.not_valid_after_utc.timestamp(),
-            },
-        },
-    )
+    return await put_new_certificate(call, certificate, status)
