@@ -5,5 +5,6 @@ from __future__ import annotations
 
 def main() -> None:
     from sekisho.cli.commands import app
+    from sekisho.cli.factory import commands  # noqa: F401  # adds `sekisho factory`
 
     app()
