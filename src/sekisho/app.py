@@ -55,6 +55,7 @@ from sekisho.services import (
     thing_principals,
     thing_types,
     things,
+    validity,
 )
 from sekisho.services.access import AccessKeys, create_root_key
 from sekisho.services.api import Api
@@ -91,7 +92,7 @@ MODULES: dict[str, Sequence[ModuleType]] = {
     "iot-jobs-data": (),
     "sts": (caller_identity,),
     "iotidentity": (fleet_provisioning,),
-    "sekisho": (node, broker_view),
+    "sekisho": (node, broker_view, validity),
 }
 """Service → the files of its operations. What the node serves is exactly these services."""
 
@@ -99,6 +100,9 @@ DEVICE_PLANE = "iotidentity"
 """Reached over MQTT, never over HTTP."""
 
 LOOPBACK = "127.0.0.1"
+
+CA_YEARS = 100
+"""A certificate must not outlive its issuer, and operators may choose ends long past AWS's 2049."""
 
 
 def load_services() -> dict[str, Service]:
@@ -137,7 +141,7 @@ class Node:
         mqtt = self._bind(config["host"], "mqtt.port")
         https = self._bind(config["host"], "https.port")
         plain = self._bind(LOOPBACK, "api.port")
-        keyring = open_keyring(config.keyring, lambda: make_ca("Sekisho", clock.real(), 30))
+        keyring = open_keyring(config.keyring, lambda: make_ca("Sekisho", clock.real(), CA_YEARS))
         store, feed = await self._open_store()
         clock.state = await read_clock(store)
         await self._ensure_credentials(store, keyring)

@@ -1,0 +1,81 @@
+"""``sekisho validity``: what becomes of certificates, beyond AWS."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from sekisho.cli.commands import DEFAULT_DATA, Data, app, fail, own_client
+
+ORIGINS = {
+    "AWS": "AWS's own, as nothing else is set",
+    "ACCOUNT": "set for the account and region",
+    "TEMPLATE": "set for the template",
+}
+
+
+@app.command()
+def validity(
+    data: Data = DEFAULT_DATA,
+    days: Annotated[int | None, typer.Option(help="Days from their issue.", min=1)] = None,
+    until: Annotated[
+        str | None, typer.Option(help="A date, such as 2060-01-01 or 2060-01-01T12:00Z.")
+    ] = None,
+    template: Annotated[str | None, typer.Option(help="Only for this provisioning template.")] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Take the setting back.")] = False,
+) -> None:
+    """Show or set how long certificates are valid that the node issues from now on."""
+    if sum((days is not None, until is not None, reset)) > 1:
+        raise fail("--days, --until and --reset exclude each other")
+    about: dict[str, Any] = {"templateName": template} if template is not None else {}
+    client = own_client(data)
+    with told():
+        if reset:
+            client.delete_certificate_validity(**about)
+        elif days is not None:
+            client.put_certificate_validity(**about, days=days)
+        elif until is not None:
+            client.put_certificate_validity(**about, notAfter=moment(until))
+        shown = client.get_certificate_validity(**about)
+        if days is None and until is None and not reset and template is None:
+            pages = client.get_paginator("list_certificate_validities").paginate()
+            templates = [item for page in pages for item in page["validities"]]
+        else:
+            templates = []
+    typer.echo(f"{length(shown)}; {ORIGINS[shown['origin']]}")
+    if "whyNot" in shown:
+        typer.echo(f"no certificate can be issued now: {shown['whyNot']}")
+    for item in templates:
+        typer.echo(f"template {item['templateName']}: {length(item)}")
+
+
+def length(validity: dict[str, Any]) -> str:
+    if "days" in validity:
+        return f"{validity['days']} days from the issue"
+    return f"until {validity['notAfter'].isoformat()}"
+
+
+def moment(text: str) -> datetime.datetime:
+    """A date or a date and time; without an offset it is UTC."""
+    try:
+        found = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        raise fail(f"{text!r} is not a date, such as 2060-01-01 or 2060-01-01T12:00Z") from None
+    return found if found.tzinfo else found.replace(tzinfo=datetime.UTC)
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """An error of the node becomes a line on stderr."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        raise fail(error.response["Error"]["Message"]) from None
+    except BotoCoreError as error:
+        raise fail(str(error)) from None
