@@ -51,6 +51,7 @@ from sekisho.services import (
     policy_attachments,
     provisioning_templates,
     registration,
+    shared_certificates,
     tags,
     thing_principals,
     thing_types,
@@ -92,7 +93,7 @@ MODULES: dict[str, Sequence[ModuleType]] = {
     "iot-jobs-data": (),
     "sts": (caller_identity,),
     "iotidentity": (fleet_provisioning,),
-    "sekisho": (node, broker_view, validity),
+    "sekisho": (node, broker_view, shared_certificates, validity),
 }
 """Service → the files of its operations. What the node serves is exactly these services."""
 

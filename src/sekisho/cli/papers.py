@@ -1,4 +1,4 @@
-"""``sekisho validity``: what becomes of certificates, beyond AWS."""
+"""``sekisho validity`` and ``sekisho shared-certificates``: what becomes of certificates, beyond AWS."""
 
 from __future__ import annotations
 
@@ -51,6 +51,36 @@ def validity(
         typer.echo(f"no certificate can be issued now: {shown['whyNot']}")
     for item in templates:
         typer.echo(f"template {item['templateName']}: {length(item)}")
+
+
+@app.command()
+def shared_certificates(
+    data: Data = DEFAULT_DATA,
+    hours: Annotated[float | None, typer.Option(help="Only the last so many hours.", min=0)] = None,
+    certificate: Annotated[str | None, typer.Option(help="Only this certificate id.")] = None,
+) -> None:
+    """List the certificates that more than one device seems to use; the exit code is 3 if there are any."""
+    client = own_client(data)
+    about: dict[str, Any] = {"certificateId": certificate} if certificate is not None else {}
+    found = 0
+    with told():
+        if hours is not None:
+            about["since"] = client.describe_clock()["now"] - datetime.timedelta(hours=hours)
+        for page in client.get_paginator("list_shared_certificates").paginate(**about):
+            for item in page["sharedCertificates"]:
+                found += 1
+                typer.echo(f"certificate {item['certificateId']}: {', '.join(sorted(item['ways']))}")
+                typer.echo(f"  seen {item['occurrences']} times, last by")
+                for side in ("first", "second"):
+                    typer.echo(f"    {_connection(item[side])}")
+    if found:
+        raise typer.Exit(3)
+    typer.echo("No certificate was used by two devices.")
+
+
+def _connection(use: dict[str, Any]) -> str:
+    until = use["disconnectedAt"].isoformat() if "disconnectedAt" in use else "now"
+    return f"{use['clientId']} from {use['sourceIp']}, {use['connectedAt'].isoformat()} until {until}"
 
 
 def length(validity: dict[str, Any]) -> str:

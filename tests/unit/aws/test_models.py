@@ -153,6 +153,7 @@ def test_own_operations_are_those_of_the_interface() -> None:
         "list_connections",
         "list_refusals",
         "list_sessions",
+        "list_shared_certificates",
         "list_shared_subscriptions",
         "put_certificate_validity",
         "set_clock",
