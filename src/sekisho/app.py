@@ -27,6 +27,7 @@ from sekisho.broker.hub import Hub
 from sekisho.broker.listener import Listener, Peer, bind
 from sekisho.broker.poller import Poller
 from sekisho.broker.registry import Registry
+from sekisho.broker.renewals import Renewals
 from sekisho.broker.reserved import FleetProvisioning
 from sekisho.broker.tls import server_context
 from sekisho.broker.transport import TlsTransport
@@ -51,6 +52,7 @@ from sekisho.services import (
     policy_attachments,
     provisioning_templates,
     registration,
+    renewals,
     shared_certificates,
     tags,
     thing_principals,
@@ -93,7 +95,7 @@ MODULES: dict[str, Sequence[ModuleType]] = {
     "iot-jobs-data": (),
     "sts": (caller_identity,),
     "iotidentity": (fleet_provisioning,),
-    "sekisho": (node, broker_view, shared_certificates, validity),
+    "sekisho": (node, broker_view, renewals, shared_certificates, validity),
 }
 """Service → the files of its operations. What the node serves is exactly these services."""
 
@@ -174,6 +176,7 @@ class Node:
         deps = Deps(config, store, clock, keyring, workers, registry.publish, refusals, connections=registry)
         api = Api(deps, services, MODULES)
         FleetProvisioning(hub, api)
+        Renewals(hub, api)
         keys = AccessKeys(store, keyring)
         tasks = Tasks(deps, api, [place], self.id)
         undo.push_async_callback(tasks.release)

@@ -171,8 +171,7 @@ def test_what_has_ended_cannot_connect(factory, own):
     device.online().close()
     own.set_clock(advanceSeconds=8 * 86400)
     try:
-        wire = device.wire()
-        with pytest.raises(Closed):
+        with device.wire() as wire, pytest.raises(Closed):
             wire.connect(device.name)
         (refusal,) = own.list_refusals(certificateId=device.certificate_id)["refusals"]
         assert "not valid at this time" in refusal["reason"]

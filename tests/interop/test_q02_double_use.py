@@ -1,8 +1,8 @@
 """Question 2: is a certificate that is registered without its CA less secure?
 
-The handshake asks for the same proof of the private key whoever signed the certificate. What a stolen key makes
-possible is that two devices use one certificate; this platform finds that from its connections and reports it, for
-certificates of every origin.
+The handshake asks for the same proof of the private key whoever signed the certificate. What a stolen key
+makes possible is that two devices use one certificate; this platform finds that from its connections and
+reports it, for certificates of every origin.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``sekisho validity`` and ``sekisho shared-certificates``: what becomes of certificates, beyond AWS."""
+"""``sekisho validity``, ``shared-certificates``, ``renew``, ``renewals``: beyond AWS."""
 
 from __future__ import annotations
 
@@ -76,6 +76,50 @@ def shared_certificates(
     if found:
         raise typer.Exit(3)
     typer.echo("No certificate was used by two devices.")
+
+
+@app.command()
+def renew(
+    thing: Annotated[str, typer.Argument(help="The thing whose certificate is to be renewed.")],
+    data: Data = DEFAULT_DATA,
+    certificate: Annotated[str | None, typer.Option(help="Which, if it has several.")] = None,
+    days: Annotated[int | None, typer.Option(help="Days that the new one is valid.", min=1)] = None,
+    until: Annotated[str | None, typer.Option(help="Or a date on which it ends.")] = None,
+    hours: Annotated[float, typer.Option(help="Time that the device has.", min=0.01)] = 168,
+    cancel: Annotated[bool, typer.Option("--cancel", help="End a renewal that is under way.")] = False,
+) -> None:
+    """Have a device renew its certificate; the old one is retired once it has connected with the new one."""
+    client = own_client(data)
+    members = {
+        "certificateId": certificate,
+        "days": days,
+        "notAfter": moment(until) if until is not None else None,
+        "timeoutSeconds": round(hours * 3600),
+    }
+    given = {name: value for name, value in members.items() if value is not None}
+    with told():
+        if cancel:
+            found = client.cancel_certificate_renewal(thingName=thing)
+        else:
+            found = client.start_certificate_renewal(thingName=thing, **given)
+    typer.echo(_renewal(found))
+
+
+@app.command()
+def renewals(
+    data: Data = DEFAULT_DATA,
+    status: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
+) -> None:
+    """List the latest renewal of each thing."""
+    about = {"status": status} if status is not None else {}
+    with told():
+        for page in own_client(data).get_paginator("list_certificate_renewals").paginate(**about):
+            for item in page["renewals"]:
+                typer.echo(_renewal(item))
+
+
+def _renewal(item: dict[str, Any]) -> str:
+    return f"{item['thingName']}: {item['status']}, until {item['deadline'].isoformat()}; {item['reason']}"
 
 
 def _connection(use: dict[str, Any]) -> str:

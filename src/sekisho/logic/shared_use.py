@@ -1,8 +1,8 @@
 """Whether one certificate is used by more than one device, judged by its connections.
 
 Three things show it: two client ids connected at once, two addresses connected at once, or one client id that
-two addresses take from each other again and again (a broker lets a client id have one connection, so two copies
-of a device cut each other off).
+two addresses take from each other again and again (a broker lets a client id have one connection, so two
+copies of a device cut each other off).
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def find_sharing(uses: Iterable[Use], since: float = -inf, until: float = inf) -
 def _overlaps(way: Way, uses: Sequence[Use], names: Sequence[str]) -> Iterable[tuple[Way, Use, Use]]:
     """Each use that began while one of another name lasted, with the one of those that lasts longest.
 
-    Of what has begun so far the longest is kept, and the longest of any other name: one of them is the answer.
+    Of what has begun so far the longest is kept, and the longest of any other name: one of them it is.
     """
     longest: tuple[str, Use] | None = None
     other: tuple[str, Use] | None = None

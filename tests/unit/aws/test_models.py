@@ -143,12 +143,17 @@ def test_fleet_provisioning_has_a_client() -> None:
 
 def test_own_operations_are_those_of_the_interface() -> None:
     assert sorted(service("sekisho").python_names()) == [
+        "advance_certificate_renewal",
+        "cancel_certificate_renewal",
         "delete_certificate_validity",
+        "delete_retired_certificate",
         "describe_broker",
+        "describe_certificate_renewal",
         "describe_clock",
         "describe_node",
         "expire_ownership_token",
         "get_certificate_validity",
+        "list_certificate_renewals",
         "list_certificate_validities",
         "list_connections",
         "list_refusals",
@@ -156,7 +161,9 @@ def test_own_operations_are_those_of_the_interface() -> None:
         "list_shared_certificates",
         "list_shared_subscriptions",
         "put_certificate_validity",
+        "renew_certificate",
         "set_clock",
+        "start_certificate_renewal",
     ]
     assert {name: sorted(o.members) for name, o in service("iotidentity").operations.items()} == {
         "CreateCertificateFromCsr": ["certificateSigningRequest"],
