@@ -12,10 +12,12 @@ cryptography.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,15 +83,16 @@ class RenewingDevice:
     # --- the connection ---
 
     def start(self) -> None:
-        self.worker.start()
         for identity in self.candidates():
             if self._connect(identity):
+                self.worker.start()
                 return
         raise ConnectionError(f"{self.name}: no identity was accepted")
 
     def stop(self) -> None:
         self.tasks.put(None)
-        self.worker.join(PATIENCE)
+        if self.worker.is_alive():
+            self.worker.join(PATIENCE)
         with self.sending:
             self._disconnect()
 
@@ -99,9 +102,11 @@ class RenewingDevice:
             with self.sending:  # not while the certificates are changed over
                 assert self.client is not None
                 info = self.client.publish(topic, payload, 1)
-                info.wait_for_publish(PATIENCE)
-            if info.is_published():
-                return
+                with contextlib.suppress(RuntimeError):  # not connected just now
+                    info.wait_for_publish(PATIENCE)
+                    if info.is_published():
+                        return
+            time.sleep(1)
 
     def _connect(self, identity: str) -> bool:
         """Whether the platform has accepted the identity; the persistent session goes on with it."""
