@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import botocore
@@ -20,7 +19,6 @@ import structlog
 from sekisho import __version__
 from sekisho.aws.catalog import Catalog
 from sekisho.aws.request import Request
-from sekisho.aws.service import Service
 from sekisho.broker.activation import inherited
 from sekisho.broker.deadlines import Deadlines
 from sekisho.broker.extended import client_of
@@ -29,6 +27,7 @@ from sekisho.broker.listener import Listener, Peer, bind
 from sekisho.broker.newcomers import Newcomers
 from sekisho.broker.poller import Poller
 from sekisho.broker.registry import Registry
+from sekisho.broker.renewals import Renewals
 from sekisho.broker.reserved import FleetProvisioning
 from sekisho.broker.tls import server_context
 from sekisho.broker.transport import TlsTransport
@@ -41,35 +40,7 @@ from sekisho.keyring import Keyring, open_keyring, write_private
 from sekisho.logic.certificates import make_ca, make_server_certificate
 from sekisho.logic.endpoints import wildcards
 from sekisho.mqtt.profile import PROFILES, Limits
-from sekisho.services import (
-    accounts,
-    assume_role,
-    broker_view,
-    ca_certificates,
-    caller_identity,
-    certificate_registration,
-    certificate_transfer,
-    certificates,
-    connections,
-    endpoints,
-    first_connect,
-    fleet_provisioning,
-    iam_attachments,
-    iam_policies,
-    iam_roles,
-    iam_users,
-    messages,
-    node,
-    policies,
-    policy_attachments,
-    provisioning_templates,
-    registration,
-    role_aliases,
-    tags,
-    thing_principals,
-    thing_types,
-    things,
-)
+from sekisho.operations import DEVICE_PLANE, MODULES, load_services
 from sekisho.services.access import create_root_key
 from sekisho.services.api import Api
 from sekisho.services.call import Deps, Principal
@@ -92,40 +63,10 @@ from sekisho.workers import Workers
 
 log = structlog.get_logger("sekisho")
 
-MODULES: dict[str, Sequence[ModuleType]] = {
-    "iot": (
-        ca_certificates,
-        certificate_registration,
-        certificate_transfer,
-        certificates,
-        endpoints,
-        policies,
-        policy_attachments,
-        provisioning_templates,
-        registration,
-        role_aliases,
-        tags,
-        thing_principals,
-        thing_types,
-        things,
-    ),
-    "iot-data": (messages, connections),
-    "iot-jobs-data": (),
-    "iam": (iam_roles, iam_policies, iam_attachments, iam_users),
-    "sts": (caller_identity, assume_role),
-    "iotidentity": (fleet_provisioning,),
-    "sekisho": (node, broker_view, accounts, first_connect),
-}
-"""Service → the files of its operations. What the node serves is exactly these services."""
-
-DEVICE_PLANE = "iotidentity"
-"""Reached over MQTT, never over HTTP."""
-
 LOOPBACK = "127.0.0.1"
 
-
-def load_services() -> dict[str, Service]:
-    return {name: Service.load(name) for name in MODULES}
+CA_YEARS = 100
+"""A certificate must not outlive its issuer, and operators may choose ends long past AWS's 2049."""
 
 
 class Node:
@@ -161,7 +102,7 @@ class Node:
         mqtt = self._bind(config["host"], "mqtt.port")
         https = self._bind(config["host"], "https.port")
         plain = self._bind(LOOPBACK, "api.port")
-        keyring = open_keyring(config.keyring, lambda: make_ca("Sekisho", clock.real(), 30))
+        keyring = open_keyring(config.keyring, lambda: make_ca("Sekisho", clock.real(), CA_YEARS))
         store, feed = await self._open_store()
         clock.state = await read_clock(store)
         await self._ensure_credentials(store, keyring)
@@ -200,6 +141,7 @@ class Node:
         Newcomers(hub, api)
         keys = Principals(store, keyring, config["region"])
         tasks = Tasks(deps, api, lambda: places.all, self.id)
+        Renewals(hub, api)
         undo.push_async_callback(tasks.release)
 
         async def changed(changes: Sequence[Change]) -> None:
@@ -399,6 +341,3 @@ def _replace(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     draft.write_text(text)
     draft.replace(path)
-
-
-__all__ = ["Node", "Peer", "load_services"]

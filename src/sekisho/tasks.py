@@ -12,6 +12,7 @@ from sekisho.aws.errors import AwsError
 from sekisho.services.api import Api
 from sekisho.services.call import Caller, Deps, service_principal
 from sekisho.services.fleet_provisioning import TOKEN
+from sekisho.services.renewal_work import RenewalWork
 from sekisho.store import tables
 from sekisho.store.connections import trim_many_connections, trim_old_connections
 from sekisho.store.statement import StoreError
@@ -42,11 +43,13 @@ class Tasks:
         self._api = api
         self._places = places
         self._owner = owner
+        self._renewals = RenewalWork(deps, api)
         self._wake = asyncio.Event()
         self._leased_until: dict[str, float] = {}
         self._due: dict[str, float] = {}
         self.all = [
             Task("expire-ownership-tokens", 1.0, self.expire_ownership_tokens),
+            Task("renewals", 1.0, self.advance_renewals),
             Task("trim", 600.0, self.trim),
         ]
 
@@ -118,6 +121,11 @@ class Tasks:
             if not done.get("expired"):
                 return False  # the oldest that is left has time
         return len(rows) == PAGE
+
+    async def advance_renewals(self) -> None:
+        """Retire what devices have renewed, and roll back what they have not in time."""
+        for account, region in self._places():
+            await self._renewals.run(account, region)
 
     async def trim(self) -> None:
         deps = self._deps

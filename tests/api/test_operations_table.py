@@ -9,8 +9,8 @@ import pytest
 
 from api.making import NOT_IMPLEMENTED
 from api.raw import Answer, call
-from sekisho.app import DEVICE_PLANE, MODULES, load_services
 from sekisho.cli.operations import operations_table, real_operations
+from sekisho.operations import DEVICE_PLANE, MODULES, load_services
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 SERVICES = load_services()

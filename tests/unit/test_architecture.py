@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "actions": {"bus", "logic", "store"},
     "broker": {"mqtt", "bus", "store", "logic", "services", "aws.errors"},
     "web": {"aws", "services", "broker"},
+    "operations": {"aws", "services"},
 }
 """Room → what of ours it may import besides itself; cli, tasks and app may import anything."""
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sekisho.app import DEVICE_PLANE, MODULES, load_services
+from sekisho.operations import DEVICE_PLANE, MODULES, load_services
 from sekisho.services.api import Api
 
 TESTS = Path(__file__).resolve().parents[3] / "tests" / "api"

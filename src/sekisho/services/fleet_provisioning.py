@@ -22,6 +22,7 @@ from sekisho.aws.errors import (
 from sekisho.logic.certificates import BadCsr, parse_csr
 from sekisho.logic.templates import TemplateError, expand, parse_template
 from sekisho.services.call import Call
+from sekisho.services.certificate_ends import claim_validity
 from sekisho.services.issuing import issue_for_csr, issue_for_new_key
 from sekisho.services.provisioning import carry_out
 from sekisho.services.work import Document
@@ -38,12 +39,13 @@ async def create_certificate_from_csr(call: Call, certificateSigningRequest: str
         raise InvalidCertificateSigningRequest(
             f"The certificate signing request is not usable: {error}"
         ) from None
-    certificate = await issue_for_csr(call, csr, "PENDING_ACTIVATION")
+    certificate = await issue_for_csr(call, csr, "PENDING_ACTIVATION", await claim_validity(call))
     return certificate | {"certificateOwnershipToken": await _token(call, certificate)}
 
 
 async def create_keys_and_certificate(call: Call) -> Document:
-    certificate, private_pem, _ = await issue_for_new_key(call, "PENDING_ACTIVATION")
+    validity = await claim_validity(call)
+    certificate, private_pem, _ = await issue_for_new_key(call, "PENDING_ACTIVATION", validity)
     return certificate | {
         "privateKey": private_pem,
         "certificateOwnershipToken": await _token(call, certificate),

@@ -13,6 +13,7 @@ from sekisho.aws.errors import (
 )
 from sekisho.logic.templates import TemplateError, TemplateKind, parse_template
 from sekisho.services.call import Call
+from sekisho.services.certificate_ends import TEMPLATE
 from sekisho.services.paging import key, page_of, token
 from sekisho.services.tagging import drop_tags, put_tags
 from sekisho.services.work import Document
@@ -94,6 +95,7 @@ async def delete_provisioning_template(call: Call, templateName: str) -> None:
             f"Provisioning template {templateName} has versions besides its default one; delete them first"
         )
     await drop_tags(call, template["templateArn"])
+    await call.work.delete(TEMPLATE, templateName)
     await call.work.delete(KIND, templateName)
 
 

@@ -143,18 +143,30 @@ def test_fleet_provisioning_has_a_client() -> None:
 
 def test_own_operations_are_those_of_the_interface() -> None:
     assert sorted(service("sekisho").python_names()) == [
+        "advance_certificate_renewal",
+        "cancel_certificate_renewal",
         "create_account",
+        "delete_certificate_validity",
+        "delete_retired_certificate",
         "describe_broker",
+        "describe_certificate_renewal",
         "describe_clock",
         "describe_node",
         "expire_ownership_token",
+        "get_certificate_validity",
         "list_accounts",
+        "list_certificate_renewals",
+        "list_certificate_validities",
         "list_connections",
         "list_refusals",
         "list_sessions",
+        "list_shared_certificates",
         "list_shared_subscriptions",
+        "put_certificate_validity",
         "register_certificate_on_connect",
+        "renew_certificate",
         "set_clock",
+        "start_certificate_renewal",
     ]
     assert {name: sorted(o.members) for name, o in service("iotidentity").operations.items()} == {
         "CreateCertificateFromCsr": ["certificateSigningRequest"],
