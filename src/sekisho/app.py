@@ -30,17 +30,20 @@ from sekisho.broker.registry import Registry
 from sekisho.broker.reserved import FleetProvisioning
 from sekisho.broker.tls import server_context
 from sekisho.broker.transport import TlsTransport
+from sekisho.broker.triggers import Triggers
 from sekisho.broker.upgrade import HttpRequest
 from sekisho.broker.websocket import WebSocket
 from sekisho.bus import LocalBus
 from sekisho.clock import Clock
 from sekisho.config import Config
+from sekisho.functions.chosen import choose
 from sekisho.keyring import Keyring, open_keyring, write_private
 from sekisho.logic.certificates import make_ca, make_server_certificate
 from sekisho.mqtt.profile import PROFILES, Limits
 from sekisho.services import (
     broker_view,
     caller_identity,
+    certificate_providers,
     certificates,
     connections,
     endpoints,
@@ -49,12 +52,14 @@ from sekisho.services import (
     node,
     policies,
     policy_attachments,
+    provisioning_claims,
     provisioning_templates,
     registration,
     tags,
     thing_principals,
     thing_types,
     things,
+    topic_triggers,
 )
 from sekisho.services.access import AccessKeys, create_root_key
 from sekisho.services.api import Api
@@ -76,10 +81,12 @@ log = structlog.get_logger("sekisho")
 
 MODULES: dict[str, Sequence[ModuleType]] = {
     "iot": (
+        certificate_providers,
         certificates,
         endpoints,
         policies,
         policy_attachments,
+        provisioning_claims,
         provisioning_templates,
         registration,
         tags,
@@ -91,7 +98,7 @@ MODULES: dict[str, Sequence[ModuleType]] = {
     "iot-jobs-data": (),
     "sts": (caller_identity,),
     "iotidentity": (fleet_provisioning,),
-    "sekisho": (node, broker_view),
+    "sekisho": (node, broker_view, topic_triggers),
 }
 """Service → the files of its operations. What the node serves is exactly these services."""
 
@@ -144,6 +151,8 @@ class Node:
 
         workers = Workers()
         undo.callback(workers.close)
+        functions = choose(config.group("functions."), config.functions, config["region"])
+        undo.push_async_callback(functions.close)
         bus = LocalBus()
         undo.push_async_callback(bus.close)
         refusals = Refusals(store, config["explain.keep"])
@@ -166,9 +175,20 @@ class Node:
         await bus.subscribe("*", "*", "#", hub.deliver)
         services = load_services()
         registry = Registry(hub)
-        deps = Deps(config, store, clock, keyring, workers, registry.publish, refusals, connections=registry)
+        deps = Deps(
+            config,
+            store,
+            clock,
+            keyring,
+            workers,
+            registry.publish,
+            refusals,
+            functions,
+            connections=registry,
+        )
         api = Api(deps, services, MODULES)
         FleetProvisioning(hub, api)
+        triggers = Triggers(hub, api)
         keys = AccessKeys(store, keyring)
         tasks = Tasks(deps, api, [place], self.id)
         undo.push_async_callback(tasks.release)
@@ -181,10 +201,12 @@ class Node:
                     clock.state = await read_clock(store)
                     tasks.wake()
             await hub.changed(changes)
+            await triggers.changed(changes)
 
         deadlines = Deadlines(_timed_out)
         undo.push_async_callback(hub.close)
         await hub.start([place])
+        await triggers.start([place])
         self._run(feed.run(changed), "feed")
         self._run(hub.mailbox.run(), "mailbox")
         self._run(hub.sessions.run(), "sessions")

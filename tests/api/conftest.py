@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import sqlite3
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -15,6 +16,9 @@ from interop.devices import Factory
 from nodes import Node, running
 
 NUMBERS = itertools.count(1)
+
+FUNCTIONS = [f"functions.{name}=users_functions:{name}" for name in ("hook", "sign", "answer")]
+"""What users would write: `users_functions.py`."""
 
 
 class Place(NamedTuple):
@@ -32,7 +36,7 @@ def read_sqlite(path: str, text: str) -> list[tuple[str, ...]]:
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     data = tmp_path_factory.mktemp(request.param) / "node"
-    settings = ["log.level=debug"]
+    settings = ["log.level=debug", f"functions.path={Path(__file__).parent}", *FUNCTIONS]
     if request.param == "sqlite":
 
         def sql(text: str) -> list[tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from cryptography import x509
@@ -38,13 +39,30 @@ async def issue_for_new_key(call: Call, status: str) -> tuple[Document, str, str
     return await _issue(call, public_key, DEFAULT_SUBJECT, status), private_pem, public_pem
 
 
+async def issue_claim(call: Call, until: float) -> tuple[x509.Certificate, str, str]:
+    """A certificate for a new RSA-2048 key that ends at ``until`` and is not registered, with its keys as
+    `issue_for_new_key` gives them."""
+    private_pem, public_pem = await call.deps.workers.run(generate_rsa_key)
+    public_key = serialization.load_pem_public_key(public_pem.encode())
+    not_after = datetime.fromtimestamp(until, UTC).replace(microsecond=0)
+    return _signed(call, public_key, DEFAULT_SUBJECT, not_after), private_pem, public_pem
+
+
 async def _issue(call: Call, public_key: Any, subject: x509.Name, status: str) -> Document:
+    return await register(call, _signed(call, public_key, subject, NOT_AFTER), status)
+
+
+def _signed(call: Call, public_key: Any, subject: x509.Name, not_after: datetime) -> x509.Certificate:
     if not EARLIEST <= call.now < NOT_AFTER.timestamp():
         raise InvalidRequestException(
             f"a certificate cannot be issued now: the clock is not between 1950 and {NOT_AFTER.isoformat()}"
         )
     keyring = call.deps.keyring
-    certificate = issue_device_certificate(keyring.ca, keyring.ca_key, public_key, subject, call.now)
+    return issue_device_certificate(keyring.ca, keyring.ca_key, public_key, subject, call.now, not_after)
+
+
+async def register(call: Call, certificate: x509.Certificate, status: str) -> Document:
+    """Keep a certificate that was issued for this account, and is not registered yet."""
     id = certificate_id(certificate)
     arn = call.arn("cert", id)
     return await call.work.put(

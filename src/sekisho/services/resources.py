@@ -11,9 +11,11 @@ from sekisho.services.call import Caller
 BY_MEMBER: tuple[tuple[str, str], ...] = (
     ("certificateId", "cert"),
     ("templateName", "provisioningtemplate"),
+    ("certificateProviderName", "certificateprovider"),
     ("policyName", "policy"),
     ("thingName", "thing"),
     ("thingTypeName", "thingtype"),
+    ("triggerName", "topictrigger"),
     ("clientId", "client"),
     ("topic", "topic"),
 )
