@@ -53,8 +53,13 @@ def sign(event: dict[str, Any]) -> Any:
     csr = x509.load_pem_x509_csr(event["certificateSigningRequest"].encode())
     wishes = csr.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
     wish = str(wishes[0].value) if wishes else ""
-    if wish.startswith("record "):
-        record(wish.removeprefix("record "), event)
+    what, _, path = wish.partition(" ")
+    if what == "record":
+        record(path, event)
+    if what == "keep":
+        pem = Path(path).read_text() if Path(path).exists() else signed(csr.subject, csr.public_key())
+        Path(path).write_text(pem)
+        return {"certificatePem": pem}
     match wish:
         case "no pem":
             return {}
@@ -68,13 +73,13 @@ def sign(event: dict[str, Any]) -> Any:
             return {"certificatePem": signed(csr.subject, CA_KEY.public_key())}
         case "other subject":
             return {"certificatePem": signed(CA_NAME, csr.public_key())}
-    return {"certificatePem": signed(csr.subject, csr.public_key(), 7 if wish == "the same" else None)}
+    return {"certificatePem": signed(csr.subject, csr.public_key())}
 
 
-def signed(subject: x509.Name, key: Any, serial: int | None = None) -> str:
+def signed(subject: x509.Name, key: Any) -> str:
     now = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
     builder = x509.CertificateBuilder().issuer_name(CA_NAME).subject_name(subject).public_key(key)
-    builder = builder.serial_number(serial or x509.random_serial_number())
+    builder = builder.serial_number(x509.random_serial_number())
     builder = builder.not_valid_before(now).not_valid_after(now + datetime.timedelta(days=20_000))
     return builder.sign(CA_KEY, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
 
@@ -88,6 +93,10 @@ def answer(event: dict[str, Any]) -> Any:
         time.sleep(60)
     if payload.get("raise"):
         raise ValueError("not that one")
+    if payload.get("eventType") == "connected":
+        return {"publish": [{"topic": f"hello/{payload['clientId']}", "payload": "hello"}]}
+    if payload.get("loop"):
+        return {"publish": [{"topic": event["topic"], "payload": payload}]}
     if payload.get("echo"):
         return {"publish": [{"topic": payload["echo"], "payload": event, "qos": 1}]}
     return payload.get("answer")
