@@ -31,11 +31,13 @@ from sekisho.broker.renewals import Renewals
 from sekisho.broker.reserved import FleetProvisioning
 from sekisho.broker.tls import server_context
 from sekisho.broker.transport import TlsTransport
+from sekisho.broker.triggers import Triggers
 from sekisho.broker.upgrade import HttpRequest
 from sekisho.broker.websocket import WebSocket
 from sekisho.bus import LocalBus
 from sekisho.clock import Clock
 from sekisho.config import Config
+from sekisho.functions.chosen import choose
 from sekisho.keyring import Keyring, open_keyring, write_private
 from sekisho.logic.certificates import make_ca, make_server_certificate
 from sekisho.logic.endpoints import wildcards
@@ -112,6 +114,8 @@ class Node:
 
         workers = Workers()
         undo.callback(workers.close)
+        functions = choose(config.group("functions."), config.functions, config["region"])
+        undo.push_async_callback(functions.close)
         bus = LocalBus()
         undo.push_async_callback(bus.close)
         refusals = Refusals(store, config["explain.keep"])
@@ -134,14 +138,25 @@ class Node:
         await bus.subscribe("*", "*", "#", hub.deliver)
         services = load_services()
         registry = Registry(hub)
-        deps = Deps(config, store, clock, keyring, workers, registry.publish, refusals, connections=registry)
-        deps.places = places
+        deps = Deps(
+            config,
+            store,
+            clock,
+            keyring,
+            workers,
+            registry.publish,
+            refusals,
+            places,
+            functions,
+            connections=registry,
+        )
         api = Api(deps, services, MODULES)
         FleetProvisioning(hub, api)
         Newcomers(hub, api)
         keys = Principals(store, keyring, config["region"])
         tasks = Tasks(deps, api, lambda: places.all, self.id)
         Renewals(hub, api)
+        triggers = Triggers(hub, api)
         undo.push_async_callback(tasks.release)
 
         async def changed(changes: Sequence[Change]) -> None:
@@ -153,10 +168,12 @@ class Node:
                     clock.state = await read_clock(store)
                     tasks.wake()
             await hub.changed(changes)
+            await triggers.changed(changes)
 
         deadlines = Deadlines(_timed_out)
         undo.push_async_callback(hub.close)
         await hub.start(places.all)
+        await triggers.start(places.all)
         self._run(feed.run(changed), "feed")
         self._run(hub.mailbox.run(), "mailbox")
         self._run(hub.sessions.run(), "sessions")

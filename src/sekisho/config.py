@@ -82,6 +82,20 @@ SETTINGS: dict[str, Setting] = {
     "connections.keep": Setting(1000000, "ended connections kept, for 31 days at most"),
     "explain.keep": Setting(10000, "refusals kept for explain"),
     "audit.keep": Setting(1000000, "audit lines kept"),
+    "functions.path": Setting(
+        "",
+        "folders of functions' modules, colon separated; functions.NAME = package.module:callable makes one",
+    ),
+    "functions.endpoint": Setting(
+        "", "http://HOST:PORT that speaks Lambda's Invoke, for every other function"
+    ),
+    "functions.access_key": Setting("", "access key id that signs calls to that endpoint; empty: unsigned"),
+    "functions.secret_key": Setting("", "its secret access key"),
+    "functions.concurrency": Setting(
+        4, "calls of one function at a time; a Python one has as many processes"
+    ),
+    "functions.waiting": Setting(100, "calls of one function that may wait for their turn"),
+    "functions.memory": Setting(536870912, "bytes of address space of a function's process; 0: no limit"),
     "log.level": Setting("warning", "debug, info, warning or error"),
 }
 
@@ -94,6 +108,18 @@ LONGEST_DOMAIN = 128
 
 MOST_EXPIRY = 604_800
 """AWS IoT Developer Guide, MQTT persistent sessions: the longest that an account may set."""
+
+
+FUNCTIONS = "functions."
+_FUNCTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_CALLABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
+
+
+def _is_function(name: str) -> bool:
+    """Whether a setting is that of a function: its name is the user's own."""
+    if name in SETTINGS or not name.startswith(FUNCTIONS):
+        return False
+    return _FUNCTION_NAME.fullmatch(name.removeprefix(FUNCTIONS)) is not None
 
 
 @dataclass(frozen=True)
@@ -136,6 +162,11 @@ class Config:
     def keyring(self) -> str:
         return str(self.values["keyring"] or f"file:{self.data / 'keyring.json'}")
 
+    @property
+    def functions(self) -> dict[str, str]:
+        """Name → ``package.module:callable``."""
+        return {k.removeprefix(FUNCTIONS): v for k, v in self.values.items() if _is_function(k)}
+
     def group(self, prefix: str) -> dict[str, Any]:
         """The settings under ``prefix``, without it."""
         return {k.removeprefix(prefix): v for k, v in self.values.items() if k.startswith(prefix)}
@@ -173,11 +204,15 @@ def load_config(overrides: Iterable[str] = (), *, file: Path | None = None) -> C
 
 
 def _require_known(name: str, where: str) -> None:
-    if name not in SETTINGS:
+    if name not in SETTINGS and not _is_function(name):
         raise ConfigError(f"{where}: there is no setting {name!r}; `sekisho settings` lists them")
 
 
 def _convert(name: str, value: Any) -> Any:
+    if _is_function(name):
+        if not (isinstance(value, str) and _CALLABLE.fullmatch(value)):
+            raise ConfigError(f"{name} = {value!r}: expected package.module:callable")
+        return value
     default = SETTINGS[name].default
     try:
         if isinstance(default, str):
@@ -238,6 +273,17 @@ def _check(values: Mapping[str, Any]) -> None:
         raise ConfigError(f"mqtt.enforce_limits = {values['mqtt.enforce_limits']!r}: true or false")
     if values["mqtt.profile"] not in ("strict", "extended"):
         raise ConfigError(f"mqtt.profile = {values['mqtt.profile']!r}: strict or extended")
+    if bool(values["functions.access_key"]) != bool(values["functions.secret_key"]):
+        raise ConfigError("functions.access_key and functions.secret_key: both or neither")
+    for name in ("functions.concurrency", "functions.waiting"):
+        if values[name] < 1:
+            raise ConfigError(f"{name} = {values[name]}: at least 1")
+    if values["functions.endpoint"] and not re.fullmatch(
+        r"https?://[^/?#\s]+/?", values["functions.endpoint"]
+    ):
+        raise ConfigError(
+            f"functions.endpoint = {values['functions.endpoint']!r}: expected http://HOST[:PORT]"
+        )
     if not values["bus"] == "local:":
         raise ConfigError(f"bus = {values['bus']!r}: this version has local:")
 

@@ -12,6 +12,7 @@ from sekisho.services import (
     broker_view,
     ca_certificates,
     caller_identity,
+    certificate_providers,
     certificate_registration,
     certificate_transfer,
     certificates,
@@ -27,6 +28,7 @@ from sekisho.services import (
     node,
     policies,
     policy_attachments,
+    provisioning_claims,
     provisioning_templates,
     registration,
     renewals,
@@ -36,18 +38,21 @@ from sekisho.services import (
     thing_principals,
     thing_types,
     things,
+    topic_triggers,
     validity,
 )
 
 MODULES: dict[str, Sequence[ModuleType]] = {
     "iot": (
         ca_certificates,
+        certificate_providers,
         certificate_registration,
         certificate_transfer,
         certificates,
         endpoints,
         policies,
         policy_attachments,
+        provisioning_claims,
         provisioning_templates,
         registration,
         role_aliases,
@@ -61,7 +66,16 @@ MODULES: dict[str, Sequence[ModuleType]] = {
     "iam": (iam_roles, iam_policies, iam_attachments, iam_users),
     "sts": (caller_identity, assume_role),
     "iotidentity": (fleet_provisioning,),
-    "sekisho": (node, broker_view, accounts, first_connect, renewals, shared_certificates, validity),
+    "sekisho": (
+        node,
+        broker_view,
+        accounts,
+        first_connect,
+        renewals,
+        shared_certificates,
+        topic_triggers,
+        validity,
+    ),
 }
 """Service → the files of its operations. What the node serves is exactly these services."""
 

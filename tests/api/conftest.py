@@ -17,6 +17,9 @@ from nodes import Node, running
 
 NUMBERS = itertools.count(1)
 
+FUNCTIONS = [f"functions.{name}=users_functions:{name}" for name in ("hook", "sign", "answer")]
+"""What users would write: `users_functions.py`."""
+
 
 class Place(NamedTuple):
     """A node that runs, and its database read from outside; every value comes as text."""
@@ -33,7 +36,7 @@ def read_sqlite(path: str, text: str) -> list[tuple[str, ...]]:
 @contextlib.contextmanager
 def placed(request: pytest.FixtureRequest, data: Path, *settings: str) -> Iterator[Place]:
     """A node on the database that the fixture's parameter names."""
-    chosen = ["log.level=debug", *settings]
+    chosen = ["log.level=debug", f"functions.path={Path(__file__).parent}", *FUNCTIONS, *settings]
     if request.param == "sqlite":
 
         def sql(text: str) -> list[tuple[str, ...]]:
@@ -49,7 +52,8 @@ def placed(request: pytest.FixtureRequest, data: Path, *settings: str) -> Iterat
     with running(data, *chosen) as node:
         yield Place(node, sql)
         assert node.stop() == 0, node.log
-        assert "Traceback" not in node.log
+        own = [line for line in node.log.splitlines() if "function=" not in line]
+        assert "Traceback" not in "".join(own)
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])

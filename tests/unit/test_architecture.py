@@ -17,9 +17,10 @@ MAY_IMPORT = {
     "config": set(),
     "keyring": set(),
     "bus": {"mqtt"},
-    "services": {"aws.errors", "logic", "store", "bus", "mqtt", "clock"},
+    "functions": {"logic", "workers"},
+    "services": {"aws.errors", "logic", "store", "bus", "mqtt", "clock", "functions.interface"},
     "actions": {"bus", "logic", "store"},
-    "broker": {"mqtt", "bus", "store", "logic", "services", "aws.errors"},
+    "broker": {"mqtt", "bus", "store", "logic", "services", "aws.errors", "functions.interface"},
     "web": {"aws", "services", "broker"},
     "operations": {"aws", "services"},
 }

@@ -42,12 +42,25 @@ def test_the_database_and_the_keyring_lie_in_the_data_folder_unless_told(tmp_pat
         ("account=１２３４５６７８９０１２", "expected 12 digits"),
         ("mqtt.profile=loose", "mqtt.profile"),
         ("bus=nats://h", "bus"),
+        ("functions.hook=module", "functions.hook = 'module': expected package.module:callable"),
+        ("functions.a.b=m:f", "there is no setting 'functions.a.b'"),
+        ("functions.access_key=A", "both or neither"),
+        ("functions.concurrency=0", "at least 1"),
+        ("functions.endpoint=host", "expected http://HOST"),
     ],
 )
 def test_a_wrong_setting_is_named(override, words):
     with pytest.raises(ConfigError) as caught:
         load_config([override])
     assert words in str(caught.value)
+
+
+def test_functions_have_names_of_the_users_own(tmp_path):
+    file = tmp_path / "sekisho.toml"
+    file.write_text('[functions]\npath = "/srv"\nhook = "fleet.hooks:check"\n')
+    config = load_config(["functions.sign-csr=signing:sign"], file=file)
+    assert config.functions == {"hook": "fleet.hooks:check", "sign-csr": "signing:sign"}
+    assert config["functions.path"] == "/srv"
 
 
 def test_a_wrong_file_is_named(tmp_path):

@@ -366,7 +366,7 @@ class Hub:
         for change in changes:
             self.identities.forget(change)
             match change.kind:
-                case "cert":
+                case "cert" | "claim":
                     stale |= self._by_certificate.get(change.id, set())
                 case "attached-policy" | "thing-principal":
                     stale |= self._by_certificate.get(certificate_id_of(change.id), set())

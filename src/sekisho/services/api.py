@@ -178,10 +178,11 @@ class Api:
         audit: bool,
     ) -> Document:
         deps = self.deps
+        answers: dict[tuple[str, bytes], dict[str, Any]] = {}
         for _ in range(ATTEMPTS):
             now = deps.clock.now()
             work = Work(deps.store, caller.account, "" if service in GLOBAL else caller.region, now)
-            call = Call(deps, caller, service, operation, now, work, self.check)
+            call = Call(deps, caller, service, operation, now, work, self.check, answers)
             result = await bound.function(call, **members)
             try:
                 if work.writes or audit:

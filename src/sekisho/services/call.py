@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import orjson
+
 from sekisho.aws.errors import ResourceNotFoundException
+from sekisho.functions.interface import Functions, NoFunctions
 from sekisho.logic.arns import arn
 from sekisho.logic.policy import NamedPolicy, PolicySet, parse_policy
 from sekisho.mqtt.message import Message
@@ -78,6 +81,7 @@ class Deps:
     connections: Connections = field(kw_only=True)
     refusals: Any = None
     places: Any = None
+    functions: Functions = field(default_factory=NoFunctions)
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -96,6 +100,18 @@ class Call:
     now: float
     work: Work
     check: Callable[[str, str, Mapping[str, Any]], None]
+    answers: dict[tuple[str, bytes], dict[str, Any]] = field(default_factory=dict)
+
+    async def invoke(self, function: str, event: Document) -> Document:
+        """Call a user's function; once for an event, however often the operation is run again.
+
+        Raises FunctionError.
+        """
+        key = (function, orjson.dumps(event, option=orjson.OPT_SORT_KEYS))
+        answer = self.answers.get(key)
+        if answer is None:
+            answer = self.answers[key] = await self.deps.functions.invoke(function, event)
+        return answer
 
     @property
     def account(self) -> str:
@@ -122,6 +138,8 @@ NOUNS: Mapping[str, str] = {
     "policy": "Policy",
     "cert": "Certificate",
     "cacert": "CA certificate",
+    "certificateprovider": "Certificate provider",
+    "topictrigger": "Topic trigger",
     "provisioningtemplate": "Provisioning template",
     "rolealias": "Role alias",
 }

@@ -10,11 +10,15 @@ from typing import Any, NamedTuple, TypeVar
 import orjson
 
 from sekisho.logic.arns import parse_arn
+from sekisho.logic.claims import claim_policy
 from sekisho.logic.policy import MalformedPolicy, NamedPolicy, Policy, PolicySet, parse_policy
 from sekisho.services.call import NO_CONTEXT, Principal
 from sekisho.store import tables
 from sekisho.store.changes import Change
 from sekisho.store.store import Store
+
+CLAIM = "claim"
+"""The kind of a row: the certificate of a trusted user's claim (`sekisho.services.provisioning_claims`)."""
 
 KEPT = 20_000
 """Of each kind, how many are kept; past that all are read anew."""
@@ -91,7 +95,7 @@ class Identities:
         self._changes += 1
         account, region, id = change.account, change.region, change.id
         match change.kind:
-            case "cert":
+            case "cert" | "claim":
                 self._registrations.pop((account, region, id), None)
             case "attached-policy" | "thing-principal":
                 self._registrations.pop((account, region, certificate_id_of(id)), None)
@@ -123,7 +127,7 @@ class Identities:
             certificate["status"],
             validity["notBefore"],
             validity["notAfter"],
-            self._set(tuple(policy for policy in found if policy is not None)),
+            self._set((*_implied(certificate), *(policy for policy in found if policy is not None))),
             await self._thing(account, region, registration.things, client_id),
             frozenset(registration.things),
             mode=certificate["certificateMode"],
@@ -137,7 +141,7 @@ class Identities:
         seen = self._changes
         rows = await self._store.fetch(*tables.get_resource(account, region, "cert", id))
         if not rows:
-            return None
+            return await self._claim(key, seen)
         certificate: dict[str, Any] = orjson.loads(rows[0]["body"])
         del certificate["certificatePem"]  # nobody here needs it, and it is the largest part
         arn = certificate["certificateArn"]
@@ -153,6 +157,18 @@ class Identities:
         }
         found = Registration(certificate, tuple(row["source"] for row in attached), things)
         return self._keep(self._registrations, key, found, seen)
+
+    async def _claim(self, key: tuple[str, str, str], seen: int) -> Registration | None:
+        """A trusted user's claim: its policy follows from its template, and no thing is its own."""
+        account, region, id = key
+        rows = await self._store.fetch(*tables.get_resource(account, region, CLAIM, id))
+        if not rows:
+            return None
+        claim: dict[str, Any] = orjson.loads(rows[0]["body"])
+        name = claim["templateName"]
+        policy = self._parse(claim_policy(region, account, name))
+        claim["implied"] = NamedPolicy(f"(claim of template {name})", "1", policy)
+        return self._keep(self._registrations, key, Registration(claim, (), {}), seen)
 
     async def _thing(
         self, account: str, region: str, things: Mapping[str, bool], client_id: str
@@ -208,6 +224,12 @@ class Identities:
                 self._sets.clear()
             kept = self._sets[policies] = PolicySet(policies)
         return kept
+
+
+def _implied(certificate: Mapping[str, Any]) -> tuple[NamedPolicy, ...]:
+    """The policy that a claim has without any being attached."""
+    implied = certificate.get("implied")
+    return () if implied is None else (implied,)
 
 
 def iam_identity(principal: Principal, region: str) -> Identity:

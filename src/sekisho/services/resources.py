@@ -11,10 +11,12 @@ from sekisho.services.call import Caller
 BY_MEMBER: tuple[tuple[str, str], ...] = (
     ("certificateId", "cert"),
     ("templateName", "provisioningtemplate"),
+    ("certificateProviderName", "certificateprovider"),
     ("policyName", "policy"),
     ("thingName", "thing"),
     ("thingTypeName", "thingtype"),
     ("roleAlias", "rolealias"),
+    ("triggerName", "topictrigger"),
     ("clientId", "client"),
     ("topic", "topic"),
 )
