@@ -38,6 +38,7 @@ from sekisho.config import Config
 from sekisho.keyring import Keyring, open_keyring, write_private
 from sekisho.logic.certificates import make_ca, make_server_certificate
 from sekisho.mqtt.profile import PROFILES, Limits
+from sekisho.objects.place import open_objects
 from sekisho.services import (
     broker_view,
     caller_identity,
@@ -58,10 +59,12 @@ from sekisho.services import (
 )
 from sekisho.services.access import AccessKeys, create_root_key
 from sekisho.services.api import Api
+from sekisho.services.buckets import Buckets
 from sekisho.services.call import Deps, Principal
 from sekisho.services.civil_time import read_clock
 from sekisho.services.identity import Identities
 from sekisho.services.refusals import Refusals
+from sekisho.services.uploads import Uploads
 from sekisho.store.changes import Change
 from sekisho.store.feed import Feed
 from sekisho.store.store import Store, open_store
@@ -70,6 +73,7 @@ from sekisho.web.app import build_app
 from sekisho.web.endpoint import AwsEndpoint
 from sekisho.web.http import HttpServer
 from sekisho.web.publish import DevicePublish
+from sekisho.web.s3 import S3
 from sekisho.workers import Workers
 
 log = structlog.get_logger("sekisho")
@@ -142,6 +146,7 @@ class Node:
         clock.state = await read_clock(store)
         await self._ensure_credentials(store, keyring)
 
+        objects = open_objects(config.objects, config["region"], clock.real)
         workers = Workers()
         undo.callback(workers.close)
         bus = LocalBus()
@@ -166,7 +171,17 @@ class Node:
         await bus.subscribe("*", "*", "#", hub.deliver)
         services = load_services()
         registry = Registry(hub)
-        deps = Deps(config, store, clock, keyring, workers, registry.publish, refusals, connections=registry)
+        deps = Deps(
+            config,
+            store,
+            clock,
+            keyring,
+            workers,
+            registry.publish,
+            refusals,
+            connections=registry,
+            objects=objects,
+        )
         api = Api(deps, services, MODULES)
         FleetProvisioning(hub, api)
         keys = AccessKeys(store, keyring)
@@ -198,7 +213,12 @@ class Node:
 
         catalog = Catalog(service for name, service in services.items() if name != DEVICE_PLANE)
         endpoint = AwsEndpoint(api, catalog, keys, clock, [config["region"]])
-        app = build_app(DevicePublish(endpoint, api, catalog, hub), registry.counters)
+        devices = DevicePublish(endpoint, api, catalog, hub)
+        uploads = Uploads(store, objects, clock)
+        s3 = S3(
+            devices, endpoint, Buckets(store, objects, clock), objects, uploads, config["objects.largest"]
+        )
+        app = build_app(s3, registry.counters)
         http = HttpServer(app, clock.tick)
         undo.push_async_callback(http.close)
         self._listen(keyring, hub, http, endpoint, deadlines, mqtt, https)

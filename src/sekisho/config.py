@@ -24,6 +24,8 @@ SETTINGS: dict[str, Setting] = {
     "database": Setting("", "sqlite:PATH or postgresql://…; empty: sqlite in the data folder"),
     "bus": Setting("local:", "how nodes tell each other things; local: is this process alone"),
     "keyring": Setting("", "file:PATH of the CA's key and the master key; empty: in the data folder"),
+    "objects": Setting("", "file:PATH or s3:https://host:port (docs/objects.md); empty: in the data folder"),
+    "objects.largest": Setting(5368709120, "bytes of one object"),
     "account": Setting("000000000000", "the default account, 12 digits"),
     "region": Setting("us-east-1", "the default region"),
     "host": Setting("127.0.0.1", "address that the device listeners bind (0.0.0.0 for all)"),
@@ -102,6 +104,10 @@ class Config:
     @property
     def keyring(self) -> str:
         return str(self.values["keyring"] or f"file:{self.data / 'keyring.json'}")
+
+    @property
+    def objects(self) -> str:
+        return str(self.values["objects"] or f"file:{self.data / 'objects'}")
 
     def group(self, prefix: str) -> dict[str, Any]:
         """The settings under ``prefix``, without it."""

@@ -66,6 +66,7 @@ class Deps:
     publish: Callable[[Message], Awaitable[None] | None]
     connections: Connections = field(kw_only=True)
     refusals: Any = None
+    objects: Any = None
     facts: dict[str, Any] = field(default_factory=dict)
 
 
