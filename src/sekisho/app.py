@@ -52,6 +52,8 @@ from sekisho.services import (
     policy_attachments,
     provisioning_templates,
     registration,
+    registration_lines,
+    registration_tasks,
     tags,
     thing_principals,
     thing_types,
@@ -59,12 +61,12 @@ from sekisho.services import (
 )
 from sekisho.services.access import AccessKeys, create_root_key
 from sekisho.services.api import Api
-from sekisho.services.buckets import Buckets
+from sekisho.services.bulk import Bulk
 from sekisho.services.call import Deps, Principal
 from sekisho.services.civil_time import read_clock
 from sekisho.services.identity import Identities
 from sekisho.services.refusals import Refusals
-from sekisho.services.uploads import Uploads
+from sekisho.services.registration_tasks import TASK
 from sekisho.store.changes import Change
 from sekisho.store.feed import Feed
 from sekisho.store.store import Store, open_store
@@ -74,6 +76,7 @@ from sekisho.web.endpoint import AwsEndpoint
 from sekisho.web.http import HttpServer
 from sekisho.web.publish import DevicePublish
 from sekisho.web.s3 import S3
+from sekisho.web.s3_links import Links
 from sekisho.workers import Workers
 
 log = structlog.get_logger("sekisho")
@@ -86,6 +89,7 @@ MODULES: dict[str, Sequence[ModuleType]] = {
         policy_attachments,
         provisioning_templates,
         registration,
+        registration_tasks,
         tags,
         thing_principals,
         thing_types,
@@ -95,7 +99,7 @@ MODULES: dict[str, Sequence[ModuleType]] = {
     "iot-jobs-data": (),
     "sts": (caller_identity,),
     "iotidentity": (fleet_provisioning,),
-    "sekisho": (node, broker_view),
+    "sekisho": (node, broker_view, registration_lines),
 }
 """Service → the files of its operations. What the node serves is exactly these services."""
 
@@ -185,6 +189,9 @@ class Node:
         api = Api(deps, services, MODULES)
         FleetProvisioning(hub, api)
         keys = AccessKeys(store, keyring)
+        links = Links(store, keyring, keys, clock, config["region"])
+        deps.link = links.link
+        bulk = Bulk(deps, api, self.id)
         tasks = Tasks(deps, api, [place], self.id)
         undo.push_async_callback(tasks.release)
 
@@ -195,6 +202,8 @@ class Node:
                 elif change.kind == "clock":
                     clock.state = await read_clock(store)
                     tasks.wake()
+                elif change.kind == TASK:
+                    bulk.wake()
             await hub.changed(changes)
 
         deadlines = Deadlines(_timed_out)
@@ -209,15 +218,12 @@ class Node:
         self._run(hub.resend(), "resends")
         self._run(refusals.run(), "refusals")
         self._run(tasks.run(), "tasks")
+        self._run(bulk.run(), "bulk registration")
         self._run(self._watch(deadlines), "deadlines")
 
         catalog = Catalog(service for name, service in services.items() if name != DEVICE_PLANE)
         endpoint = AwsEndpoint(api, catalog, keys, clock, [config["region"]])
-        devices = DevicePublish(endpoint, api, catalog, hub)
-        uploads = Uploads(store, objects, clock)
-        s3 = S3(
-            devices, endpoint, Buckets(store, objects, clock), objects, uploads, config["objects.largest"]
-        )
+        s3 = S3(DevicePublish(endpoint, api, catalog, hub), endpoint, deps)
         app = build_app(s3, registry.counters)
         http = HttpServer(app, clock.tick)
         undo.push_async_callback(http.close)
@@ -226,6 +232,7 @@ class Node:
         server = await loop.create_server(lambda: http.protocol({"peer": None}), sock=plain)
         undo.callback(server.close)
         self._publish_endpoints(keyring, *(sock.getsockname()[1] for sock in (mqtt, https, plain)))
+        links.lead_to(config["host"], self.endpoints)
         deps.facts.update(self._facts())
 
     # --- pieces of start -----------------------------------------------------------------------------------

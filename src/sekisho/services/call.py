@@ -67,6 +67,7 @@ class Deps:
     connections: Connections = field(kw_only=True)
     refusals: Any = None
     objects: Any = None
+    link: Any = None
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -110,6 +111,8 @@ NOUNS: Mapping[str, str] = {
     "thingtype": "Thing type",
     "policy": "Policy",
     "cert": "Certificate",
+    "registrationtask": "Registration task",
+    "registrationprogress": "Registration task",
     "provisioningtemplate": "Provisioning template",
 }
 

@@ -45,6 +45,11 @@ async def _issue(call: Call, public_key: Any, subject: x509.Name, status: str) -
         )
     keyring = call.deps.keyring
     certificate = issue_device_certificate(keyring.ca, keyring.ca_key, public_key, subject, call.now)
+    return await record(call, certificate, status)
+
+
+async def record(call: Call, certificate: x509.Certificate, status: str) -> Document:
+    """The registry's document of a certificate that the node's CA has just issued."""
     id = certificate_id(certificate)
     arn = call.arn("cert", id)
     return await call.work.put(

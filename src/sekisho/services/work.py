@@ -55,6 +55,8 @@ class Work:
         self.region = region
         self.now = now
         self.messages: list[Message] = []
+        self.also: list[Statement] = []
+        """Further statements of the commit, beside those that this object makes."""
         self._slots: dict[tuple[str, str], Slot] = {}
         self._links: dict[tuple[str, str, str], Document | None] = {}
         self._guards: list[Statement] = []
@@ -207,7 +209,7 @@ class Work:
                 statements.append(
                     tables.insert_link(self.account, self.region, kind, source, target, dumps(body), self.now)
                 )
-        await self.store.commit([*statements, *self._changes, *also])
+        await self.store.commit([*statements, *self._changes, *self.also, *also])
 
     def _resource_statement(self, kind: str, id: str, slot: Slot) -> Statement:
         place = (self.account, self.region, kind, id)

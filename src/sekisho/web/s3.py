@@ -31,10 +31,10 @@ from sekisho.aws.s3_errors import (
 from sekisho.aws.s3_payload import Payload, Signing
 from sekisho.aws.sigv2 import old_credential_of
 from sekisho.aws.sigv4 import UNSIGNED, credential_of, scope_of, signing_key, stamp_of
-from sekisho.objects.base import Objects, ObjectsError
+from sekisho.objects.base import ObjectsError
 from sekisho.services.access import AccessKey
 from sekisho.services.buckets import OURS, Buckets, BucketTaken, is_bucket_name
-from sekisho.services.call import Caller
+from sekisho.services.call import Caller, Deps
 from sekisho.services.uploads import Uploads
 from sekisho.store.statement import StoreError
 from sekisho.web.endpoint import INVALID_TOKEN, AwsEndpoint, Receive, Scope, Send
@@ -82,17 +82,15 @@ class S3:
         self,
         further: Callable[[Scope, Receive, Send], Awaitable[None]],
         endpoint: AwsEndpoint,
-        buckets: Buckets,
-        objects: Objects,
-        uploads: Uploads,
-        largest: int,
+        deps: Deps,
     ) -> None:
+        objects, store, clock = deps.objects, deps.store, deps.clock
         self._further = further
         self._endpoint = endpoint
-        self._buckets = buckets
-        self._largest = largest
+        self._buckets = Buckets(store, objects, clock)
+        self._largest = deps.config["objects.largest"]
         of_objects = ObjectsApi(objects)
-        parts = MultipartApi(objects, uploads, largest)
+        parts = MultipartApi(objects, Uploads(store, objects, clock), self._largest)
         self._of_bucket = {
             "PUT": Action("CreateBucket", "CreateBucket", self._create_bucket),
             "HEAD": Action("HeadBucket", "ListBucket", self._head_bucket),
