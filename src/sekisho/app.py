@@ -189,8 +189,7 @@ class Node:
         api = Api(deps, services, MODULES)
         FleetProvisioning(hub, api)
         keys = AccessKeys(store, keyring)
-        links = Links(store, keyring, keys, clock, config["region"])
-        deps.link = links.link
+        deps.link = links = Links(store, keyring, keys, clock, config["region"])
         bulk = Bulk(deps, api, self.id)
         tasks = Tasks(deps, api, [place], self.id)
         undo.push_async_callback(tasks.release)

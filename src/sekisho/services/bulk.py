@@ -35,7 +35,7 @@ log = structlog.get_logger("sekisho.bulk")
 LEASE = 10.0
 """Seconds for which a node may work on a task without saying that it still does."""
 
-AT_ONCE = 64
+AT_ONCE = 256
 """Lines whose commits are under way together, so that they share the wait for the disk."""
 
 LIFE = 30 * 86400.0
@@ -277,10 +277,13 @@ class TaskRun:
                 "RegisterThingLine",
                 taskId=self._id,
                 lineNumber=line.number,
+                position=self._progress["version"],
                 templateBody=template,
                 **members,
             )
         except (ServiceUnavailableException, InternalFailureException):
+            if not await self.hold_lease():
+                raise LostLease from None
             raise  # says nothing of the line; it is tried again with the task
         except AwsError as error:
             return ERRORS, _refusal(error.code, error.message)

@@ -52,6 +52,7 @@ async def record(call: Call, certificate: x509.Certificate, status: str) -> Docu
     """The registry's document of a certificate that the node's CA has just issued."""
     id = certificate_id(certificate)
     arn = call.arn("cert", id)
+    call.work.is_new("cert", id, arn)
     return await call.work.put(
         "cert",
         id,

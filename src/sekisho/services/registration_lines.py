@@ -2,8 +2,8 @@
 
 The word is what makes an interrupted task lose and double nothing. While a batch of lines is under way,
 each that is done has a row with its report; when the batch is over, the task's position moves beyond it and
-the rows go, in one commit. Each line's commit holds the position that it has read: a node that has lost its
-lease without knowing can write nothing any more once another one has moved on.
+the rows go, in one commit. Each line's commit proves that the position is still the one it goes by: a node
+that has lost its lease without knowing can write nothing any more once another one has moved on.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from sekisho.services.provisioning import carry_out
 from sekisho.services.work import Document, dumps
 from sekisho.store import tables
 
+TASK = "registrationtask"
 PROGRESS = "registrationprogress"
 LINE = "registrationline"
 
@@ -39,23 +40,22 @@ async def register_thing_line(
     call: Call,
     taskId: str,
     lineNumber: int,
+    position: int,
     templateBody: str,
     parameters: Mapping[str, str] | None = None,
     certificatePem: str | None = None,
 ) -> Document:
-    """Register what one line says; ``certificatePem`` was issued for its signing request ahead of time.
+    """Register what one line says; ``certificatePem`` was issued for its signing request ahead of time,
+    ``position`` is the version of the task's progress that the caller goes by. If that, or the line, is over
+    with meanwhile, it ends in ServiceUnavailableException.
 
     The node calls it by itself; nobody else may.
     """
-    progress = await call.require(PROGRESS, taskId)
     if call.caller.principal.arn != runner(call.account).arn:
+        await call.require(TASK, taskId)
         raise AccessDeniedException("only the node itself registers the lines of a task")
-    if lineNumber <= progress["line"]:
-        raise InvalidRequestException(f"line {lineNumber} of task {taskId} is done")
-    id = line_id(taskId, lineNumber)
-    done = await call.work.get(LINE, id)
-    if done is not None:
-        return done
+    place = call.account, call.region
+    call.work.also.append(tables.guard_version(*place, PROGRESS, taskId, position))
     try:
         plan = expand(template_of(templateBody), parameters or {}, {})
     except TemplateError as error:
@@ -70,7 +70,6 @@ async def register_thing_line(
     if pem is not None:
         report["certificatePem"] = pem
     # No resource of the registry, so nothing for the change feed.
-    call.work.also.append(
-        tables.insert_resource(call.account, call.region, LINE, id, dumps(report), call.now)
-    )
+    word = tables.insert_resource(*place, LINE, line_id(taskId, lineNumber), dumps(report), call.now)
+    call.work.also.append(word)
     return report

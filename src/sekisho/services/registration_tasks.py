@@ -13,11 +13,9 @@ from sekisho.logic.templates import TemplateError, parse_template
 from sekisho.services.bulk_reports import RESULTS, TYPES, report_key, reports_bucket
 from sekisho.services.call import Call
 from sekisho.services.paging import created_key, token
-from sekisho.services.registration_lines import PROGRESS
+from sekisho.services.registration_lines import PROGRESS, TASK
 from sekisho.services.work import Document, dumps
 from sekisho.store import tables
-
-TASK = "registrationtask"
 
 RUNNING = "registrationrunning"
 """The kind of the rows that say which task of an account and region is at work; they are in no account, so

@@ -61,6 +61,13 @@ class Work:
         self._links: dict[tuple[str, str, str], Document | None] = {}
         self._guards: list[Statement] = []
         self._changes: list[Statement] = []
+        self._new: set[str] = set()
+
+    def is_new(self, kind: str, id: str, arn: str) -> None:
+        """Do not read a resource whose id is a random one, made just now, nor what is attached to it: there
+        is nothing. The commit proves it as it proves everything that was read."""
+        self._slots[kind, id] = Slot(0, None, self.now, self.now)
+        self._new.add(arn)
 
     async def _slot(self, kind: str, id: str) -> Slot:
         slot = self._slots.get((kind, id))
@@ -137,9 +144,8 @@ class Work:
         return self._with_pending(rows, kind, after, limit, lambda link: link.source == source, "target")
 
     async def links_to(self, kind: str, target: str, after: str = "", limit: int = 250) -> list[Link]:
-        rows = await self.store.fetch(
-            *tables.links_to(self.account, self.region, kind, target, after=after, limit=limit)
-        )
+        query = tables.links_to(self.account, self.region, kind, target, after=after, limit=limit)
+        rows = await self.store.fetch(*query) if target not in self._new else []
         return self._with_pending(rows, kind, after, limit, lambda link: link.target == target, "source")
 
     def _with_pending(

@@ -34,11 +34,11 @@ class Links:
         """Scheme, host and port, known when the node listens."""
 
     def lead_to(self, host: str, endpoints: Mapping[str, Any]) -> None:
-        """To the API that this machine reaches, or, when devices are served elsewhere, to what these reach."""
+        """To the API that this machine reaches, or, if it serves other machines, to what these reach."""
         local = host in ("127.0.0.1", "localhost", "::1")
         self.base = f"http://{endpoints['api']}" if local else f"https://{endpoints['https']}"
 
-    async def link(self, account: str, bucket: str, key: str) -> str:
+    async def __call__(self, account: str, bucket: str, key: str) -> str:
         """A URL that gets the object for an hour of real time, by plain HTTP and without any credential."""
         signer = await self._signer(account)
         stamp = stamp_of(self._clock.real())
