@@ -32,7 +32,7 @@ from sekisho.store.statement import Conflict, StoreError
 
 log = structlog.get_logger("sekisho.bulk")
 
-LEASE = 10.0
+LEASE = 6.0
 """Seconds for which a node may work on a task without saying that it still does."""
 
 AT_ONCE = 256
