@@ -42,15 +42,18 @@ from sekisho.keyring import Keyring, open_keyring, write_private
 from sekisho.logic.certificates import make_ca, make_server_certificate
 from sekisho.logic.endpoints import wildcards
 from sekisho.mqtt.profile import PROFILES, Limits
+from sekisho.objects.place import open_objects
 from sekisho.operations import DEVICE_PLANE, MODULES, load_services
 from sekisho.services.access import create_root_key
 from sekisho.services.api import Api
+from sekisho.services.bulk import Bulk
 from sekisho.services.call import Deps, Principal
 from sekisho.services.civil_time import read_clock
 from sekisho.services.identity import Identities
 from sekisho.services.places import ACCOUNT, Places, load_accounts
 from sekisho.services.principals import Principals
 from sekisho.services.refusals import Refusals
+from sekisho.services.registration_tasks import TASK
 from sekisho.store.changes import Change
 from sekisho.store.feed import Feed
 from sekisho.store.store import Store, open_store
@@ -61,6 +64,8 @@ from sekisho.web.endpoint import AwsEndpoint
 from sekisho.web.http import HttpServer
 from sekisho.web.jobs import JobsEndpoint
 from sekisho.web.publish import DevicePublish
+from sekisho.web.s3 import S3
+from sekisho.web.s3_links import Links
 from sekisho.workers import Workers
 
 log = structlog.get_logger("sekisho")
@@ -112,6 +117,7 @@ class Node:
         places = Places(config["account"], config.regions, config["domain"], config["endpoint"], names)
         await load_accounts(store, places, clock.now())
 
+        objects = open_objects(config.objects, config["region"], clock.real)
         workers = Workers()
         undo.callback(workers.close)
         functions = choose(config.group("functions."), config.functions, config["region"])
@@ -149,11 +155,14 @@ class Node:
             places,
             functions,
             connections=registry,
+            objects=objects,
         )
         api = Api(deps, services, MODULES)
         FleetProvisioning(hub, api)
         Newcomers(hub, api)
         keys = Principals(store, keyring, config["region"])
+        deps.link = links = Links(store, keyring, keys, clock, config["region"])
+        bulk = Bulk(deps, api, self.id)
         tasks = Tasks(deps, api, lambda: places.all, self.id)
         Renewals(hub, api)
         triggers = Triggers(hub, api)
@@ -167,6 +176,8 @@ class Node:
                 elif change.kind == "clock":
                     clock.state = await read_clock(store)
                     tasks.wake()
+                elif change.kind == TASK:
+                    bulk.wake()
             await hub.changed(changes)
             await triggers.changed(changes)
 
@@ -183,13 +194,14 @@ class Node:
         self._run(hub.resend(), "resends")
         self._run(refusals.run(), "refusals")
         self._run(tasks.run(), "tasks")
+        self._run(bulk.run(), "bulk registration")
         self._run(self._watch(deadlines), "deadlines")
 
         catalog = Catalog(service for name, service in services.items() if name != DEVICE_PLANE)
         endpoint = AwsEndpoint(api, catalog, keys, clock, places.regions)
         publish = DevicePublish(endpoint, api, catalog, hub)
         devices = DeviceCredentials(JobsEndpoint(publish, api, catalog, hub), api, hub, config)
-        app = build_app(devices, registry.counters)
+        app = build_app(S3(devices, endpoint, deps), registry.counters)
         http = HttpServer(app, clock.tick)
         undo.push_async_callback(http.close)
         self._listen(keyring, hub, places, http, endpoint, deadlines, mqtt, https)
@@ -197,6 +209,7 @@ class Node:
         server = await loop.create_server(lambda: http.protocol({"peer": None}), sock=plain)
         undo.callback(server.close)
         self._publish_endpoints(keyring, *(sock.getsockname()[1] for sock in (mqtt, https, plain)))
+        links.lead_to(config["host"], self.endpoints)
         deps.facts.update(self._facts())
 
     # --- pieces of start -----------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ SETTINGS: dict[str, Setting] = {
     "database": Setting("", "sqlite:PATH or postgresql://…; empty: sqlite in the data folder"),
     "bus": Setting("local:", "how nodes tell each other things; local: is this process alone"),
     "keyring": Setting("", "file:PATH of the CA's key and the master key; empty: in the data folder"),
+    "objects": Setting("", "file:PATH or s3:https://host:port (docs/objects.md); empty: in the data folder"),
+    "objects.largest": Setting(5368709120, "bytes of one object"),
     "account": Setting("000000000000", "the default account, 12 digits"),
     "region": Setting("us-east-1", "the default region"),
     "regions": Setting(
@@ -166,6 +168,10 @@ class Config:
     def functions(self) -> dict[str, str]:
         """Name → ``package.module:callable``."""
         return {k.removeprefix(FUNCTIONS): v for k, v in self.values.items() if _is_function(k)}
+
+    @property
+    def objects(self) -> str:
+        return str(self.values["objects"] or f"file:{self.data / 'objects'}")
 
     def group(self, prefix: str) -> dict[str, Any]:
         """The settings under ``prefix``, without it."""

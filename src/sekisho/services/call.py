@@ -82,6 +82,8 @@ class Deps:
     refusals: Any = None
     places: Any = None
     functions: Functions = field(default_factory=NoFunctions)
+    objects: Any = None
+    link: Any = None
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -140,6 +142,8 @@ NOUNS: Mapping[str, str] = {
     "cacert": "CA certificate",
     "certificateprovider": "Certificate provider",
     "topictrigger": "Topic trigger",
+    "registrationtask": "Registration task",
+    "registrationprogress": "Registration task",
     "provisioningtemplate": "Provisioning template",
     "rolealias": "Role alias",
 }

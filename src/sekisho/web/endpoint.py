@@ -26,7 +26,9 @@ from sekisho.aws.errors import (
 from sekisho.aws.operation import Operation
 from sekisho.aws.request import Request, Response
 from sekisho.aws.service import Service
+from sekisho.aws.sigv2 import OldCredential, verify_old
 from sekisho.aws.sigv4 import Credential, credential_of, verify
+from sekisho.services.access import AccessKey
 from sekisho.services.api import Api
 from sekisho.services.call import Caller, Principal
 from sekisho.services.principals import Principals
@@ -115,10 +117,14 @@ class AwsEndpoint:
 
     async def authenticate(self, request: Request, credential: Credential) -> Principal:
         """Who has signed a request; AwsError says why nobody has."""
+        return (await self.signer(request, credential)).principal
+
+    async def signer(self, request: Request, credential: Credential, body: str | None = None) -> AccessKey:
+        """The key that has signed a request; ``body`` stands for a body that has yet to come."""
         key = await self._keys.find(credential.access_key, credential.session_token)
         if key is None:
             raise UnrecognizedClientException(INVALID_TOKEN)
-        verify(request, credential, key.secret, self._clock.real())
+        verify(request, credential, key.secret, self._clock.real(), body=body)
         if key.expires is not None and key.expires <= self._clock.now():
             ended = ExpiredToken if credential.service in GLOBAL else ExpiredTokenException
             raise ended(EXPIRED_TOKEN)
@@ -127,7 +133,15 @@ class AwsEndpoint:
             raise InvalidSignatureException(
                 f"Credential should be scoped to a valid region; this node serves {', '.join(self._regions)}"
             )
-        return key.principal
+        return key
+
+    async def old_signer(self, request: Request, credential: OldCredential) -> AccessKey:
+        """The key that has signed a URL by version 2 of the signature, which names no region."""
+        key = await self._keys.find(credential.access_key, None)
+        if key is None:
+            raise UnrecognizedClientException(INVALID_TOKEN)
+        verify_old(request, credential, key.secret, self._clock.real())
+        return key
 
 
 def generic_error(error: AwsError, request_id: str) -> Response:

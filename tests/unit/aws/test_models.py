@@ -168,6 +168,7 @@ def test_own_operations_are_those_of_the_interface() -> None:
         "put_certificate_validity",
         "put_topic_trigger",
         "register_certificate_on_connect",
+        "register_thing_line",
         "renew_certificate",
         "set_clock",
         "start_certificate_renewal",
