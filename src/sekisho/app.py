@@ -25,6 +25,7 @@ from sekisho.broker.deadlines import Deadlines
 from sekisho.broker.extended import client_of
 from sekisho.broker.hub import Hub
 from sekisho.broker.listener import Listener, Peer, bind
+from sekisho.broker.newcomers import Newcomers
 from sekisho.broker.poller import Poller
 from sekisho.broker.registry import Registry
 from sekisho.broker.renewals import Renewals
@@ -41,10 +42,14 @@ from sekisho.logic.certificates import make_ca, make_server_certificate
 from sekisho.mqtt.profile import PROFILES, Limits
 from sekisho.services import (
     broker_view,
+    ca_certificates,
     caller_identity,
+    certificate_registration,
+    certificate_transfer,
     certificates,
     connections,
     endpoints,
+    first_connect,
     fleet_provisioning,
     messages,
     node,
@@ -80,6 +85,9 @@ log = structlog.get_logger("sekisho")
 
 MODULES: dict[str, Sequence[ModuleType]] = {
     "iot": (
+        ca_certificates,
+        certificate_registration,
+        certificate_transfer,
         certificates,
         endpoints,
         policies,
@@ -95,7 +103,7 @@ MODULES: dict[str, Sequence[ModuleType]] = {
     "iot-jobs-data": (),
     "sts": (caller_identity,),
     "iotidentity": (fleet_provisioning,),
-    "sekisho": (node, broker_view, renewals, shared_certificates, validity),
+    "sekisho": (node, broker_view, first_connect, renewals, shared_certificates, validity),
 }
 """Service → the files of its operations. What the node serves is exactly these services."""
 
@@ -177,6 +185,7 @@ class Node:
         api = Api(deps, services, MODULES)
         FleetProvisioning(hub, api)
         Renewals(hub, api)
+        Newcomers(hub, api)
         keys = AccessKeys(store, keyring)
         tasks = Tasks(deps, api, [place], self.id)
         undo.push_async_callback(tasks.release)

@@ -66,7 +66,7 @@ class Admission:
             account, region = self._hub.place
             # AWS IoT Developer Guide, Connect policy examples.
             self._context["iot:LastWillTopic"] = arn(region, account, "topic", packet.will.topic)
-        authorizer = await self.authorize()
+        authorizer = await self.authorize(arriving=True)
         try:
             self.check_connect(authorizer)
             if self._will is not None:
@@ -99,12 +99,15 @@ class Admission:
         """Refused unless the policies let this client connect."""
         self._require(authorizer, "iot:Connect", "client", self.client_id, self._context)
 
-    async def authorize(self) -> Authorizer:
+    async def authorize(self, arriving: bool = False) -> Authorizer:
         """What the registry says now; Refused when who is there may not come in (any more)."""
         hub, peer = self._hub, self._peer
         try:
             identity = await identify(hub, peer, self.client_id)
-        except Unidentified as error:
+        except Unidentified as refusal:
+            error = refusal
+            if arriving and hub.newcomers is not None:
+                error = await hub.newcomers.meet(refusal, peer, self.client_id)
             self._identity = error.identity or self._identity
             raise self._refused(error.reason, error.words, error.code, error.disconnect_reason) from None
         self._identity = identity

@@ -36,6 +36,7 @@ from sekisho.store.store import Store
 
 if TYPE_CHECKING:
     from sekisho.broker.client import Client
+    from sekisho.broker.newcomers import Newcomers
 
 log = structlog.get_logger("sekisho.broker")
 
@@ -102,6 +103,8 @@ class Hub:
         self.journal = ConnectionLog(store)
         self.store = store
         self.engines: TopicTree[Sink] = TopicTree()
+        self.newcomers: Newcomers | None = None
+        """What becomes of certificates that connect without being registered; set as the node is built."""
         self.counters: dict[str, int] = defaultdict(int)
         self.published = 0
         self.changes_seen = 0

@@ -13,7 +13,7 @@ from OpenSSL import SSL
 
 from sekisho.broker.deadlines import Deadlines
 from sekisho.broker.poller import Poller
-from sekisho.broker.tls import ALPN_MQTT, ALPN_MQTT_X509, peer_certificate_der
+from sekisho.broker.tls import ALPN_MQTT, ALPN_MQTT_X509, peer_certificate_der, peer_chain
 from sekisho.broker.transport import ByteProtocol, TlsTransport
 from sekisho.broker.upgrade import opens
 from sekisho.services.call import Principal
@@ -36,6 +36,8 @@ class Peer(NamedTuple):
     address: str
     alpn: bytes
     principal: Principal | None = None
+    chain: tuple[str, ...] = ()
+    """The ids (SHA-256 of the DER) of what it has sent above its own certificate."""
 
 
 class PortInUse(Exception):
@@ -142,6 +144,7 @@ class Listener:
             (transport.tls.get_servername() or b"").decode("ascii", "replace"),
             _address(transport),
             alpn,
+            chain=peer_chain(transport.tls),
         )
         if alpn in (ALPN_MQTT_X509, ALPN_MQTT) or (not alpn and first[:1] == bytes([MQTT_CONNECT])):
             return self._mqtt(peer)

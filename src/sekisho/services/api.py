@@ -171,7 +171,9 @@ class Api:
             result = await bound.function(call, **members)
             try:
                 if work.writes or audit:
-                    await work.commit(*self._audit(caller, service, operation, resource, "Success", now))
+                    made = (result or {}).get("certificateArn")
+                    line = self._audit(caller, service, operation, resource, "Success", now, made)
+                    await work.commit(*line)
             except Conflict:
                 continue
             for message in work.messages:
@@ -198,8 +200,19 @@ class Api:
                 )
 
     def _audit(
-        self, caller: Caller, service: str, operation: str, resource: str, outcome: str, now: float
+        self,
+        caller: Caller,
+        service: str,
+        operation: str,
+        resource: str,
+        outcome: str,
+        now: float,
+        made: str | None = None,
     ) -> list[Statement]:
+        """``made``: the certificate that came of it, whose ARN the caller could not name."""
+        detail = {"clientId": caller.client_id, "certificateId": caller.certificate_id}
+        if made is not None:
+            detail["certificateArn"] = made
         return [
             tables.append_audit(
                 at=now,
@@ -212,7 +225,7 @@ class Api:
                 outcome=outcome,
                 request_id=caller.request_id,
                 source_ip=caller.source_ip,
-                detail=dumps({"clientId": caller.client_id, "certificateId": caller.certificate_id}),
+                detail=dumps(detail),
             )
         ]
 

@@ -109,6 +109,7 @@ NOUNS: Mapping[str, str] = {
     "thingtype": "Thing type",
     "policy": "Policy",
     "cert": "Certificate",
+    "cacert": "CA certificate",
     "provisioningtemplate": "Provisioning template",
 }
 

@@ -10,14 +10,13 @@ from cryptography.hazmat.primitives import serialization
 from sekisho.aws.errors import InvalidRequestException
 from sekisho.logic.certificates import (
     DEFAULT_SUBJECT,
-    certificate_id,
-    certificate_pem,
     generate_rsa_key,
     issue_device_certificate,
 )
 from sekisho.logic.validity import BadValidity, Validity, end_of
 from sekisho.services.call import Call
 from sekisho.services.certificate_ends import account_validity
+from sekisho.services.certificate_records import put_new_certificate
 from sekisho.services.work import Document
 
 
@@ -53,23 +52,4 @@ async def _issue(
     except BadValidity as error:
         raise InvalidRequestException(f"a certificate cannot be issued now: {error}") from None
     certificate = issue_device_certificate(keyring.ca, keyring.ca_key, public_key, subject, call.now, end)
-    id = certificate_id(certificate)
-    arn = call.arn("cert", id)
-    return await call.work.put(
-        "cert",
-        id,
-        {
-            "certificateId": id,
-            "certificateArn": arn,
-            "certificatePem": certificate_pem(certificate),
-            "status": status,
-            "ownedBy": call.account,
-            "certificateMode": "DEFAULT",
-            "customerVersion": 1,
-            "generationId": f"{arn}:1",
-            "validity": {
-                "notBefore": certificate.not_valid_before_utc.timestamp(),
-                "notAfter": certificate.not_valid_after_utc.timestamp(),
-            },
-        },
-    )
+    return await put_new_certificate(call, certificate, status)

@@ -9,6 +9,7 @@ import orjson
 from sekisho.aws.errors import InvalidRequestException
 from sekisho.clock import REAL, ClockState
 from sekisho.services.call import Call
+from sekisho.services.certificate_records import drop_attachments, drop_certificate
 from sekisho.services.civil_time import write_clock
 from sekisho.services.fleet_provisioning import TOKEN
 from sekisho.services.paging import key
@@ -95,9 +96,6 @@ async def expire_ownership_token(call: Call, ownershipTokenId: str) -> Document:
     await call.work.delete(TOKEN, ownershipTokenId)
     certificate = await call.work.get("cert", token["certificateId"])
     if certificate is not None and certificate["status"] == "PENDING_ACTIVATION":
-        arn = certificate["certificateArn"]
-        for kind in ("attached-policy", "thing-principal"):
-            for link in await call.work.all_links_to(kind, arn):
-                call.work.unlink(kind, link.source, arn)
-        await call.work.delete("cert", token["certificateId"])
+        await drop_attachments(call.work, certificate)
+        await drop_certificate(call.work, certificate)
     return {"expired": True}

@@ -20,6 +20,14 @@ BY_MEMBER: tuple[tuple[str, str], ...] = (
 """The member that names the resource, in order of weight, and the kind of its ARN (Service Authorization
 Reference, AWS IoT)."""
 
+KINDS: Mapping[str, str] = {
+    "DescribeCACertificate": "cacert",
+    "UpdateCACertificate": "cacert",
+    "DeleteCACertificate": "cacert",
+}
+"""Operation → the kind that its member means, where that is another than the table's: ``certificateId`` is
+also what boto3 calls the id of a CA's."""
+
 LISTS_OF_ONE = frozenset({"ListPolicyVersions", "ListSubscriptions", "ListTagsForResource"})
 """Lists that are about one resource; all others are about ``*``."""
 
@@ -33,7 +41,7 @@ def resource_arn(caller: Caller, service: str, operation: str, members: Mapping[
     for member, kind in BY_MEMBER:
         name = members.get(member)
         if isinstance(name, str):
-            return arn(caller.region, caller.account, kind, name)
+            return arn(caller.region, caller.account, KINDS.get(operation, kind), name)
     for member in WHOLE_ARNS:
         value = members.get(member)
         if isinstance(value, str):

@@ -59,6 +59,15 @@ class Work:
         self._links: dict[tuple[str, str, str], Document | None] = {}
         self._guards: list[Statement] = []
         self._changes: list[Statement] = []
+        self._elsewhere: dict[tuple[str, str], Work] = {}
+
+    def elsewhere(self, account: str, region: str) -> Work:
+        """The same unit of work in another account and region, for what is not one account's alone."""
+        work = self._elsewhere.get((account, region))
+        if work is None:
+            work = self._elsewhere[account, region] = Work(self.store, account, region, self.now)
+            work.messages = self.messages
+        return work
 
     async def _slot(self, kind: str, id: str) -> Slot:
         slot = self._slots.get((kind, id))
@@ -193,10 +202,16 @@ class Work:
 
     @property
     def writes(self) -> bool:
-        return bool(self._changes)
+        return bool(self._changes) or any(work.writes for work in self._elsewhere.values())
 
     async def commit(self, *also: Statement) -> None:
         """Write everything, and ``also``, in one transaction."""
+        works = [self, *self._elsewhere.values()]
+        statements = [statement for work in works for statement in work._statements()]
+        changes = [change for work in works for change in work._changes]
+        await self.store.commit([*statements, *changes, *also])
+
+    def _statements(self) -> list[Statement]:
         statements = [*self._guards]
         for (kind, id), slot in self._slots.items():
             statements.append(self._resource_statement(kind, id, slot))
@@ -207,7 +222,7 @@ class Work:
                 statements.append(
                     tables.insert_link(self.account, self.region, kind, source, target, dumps(body), self.now)
                 )
-        await self.store.commit([*statements, *self._changes, *also])
+        return statements
 
     def _resource_statement(self, kind: str, id: str, slot: Slot) -> Statement:
         place = (self.account, self.region, kind, id)

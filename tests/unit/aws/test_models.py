@@ -161,6 +161,7 @@ def test_own_operations_are_those_of_the_interface() -> None:
         "list_shared_certificates",
         "list_shared_subscriptions",
         "put_certificate_validity",
+        "register_certificate_on_connect",
         "renew_certificate",
         "set_clock",
         "start_certificate_renewal",
