@@ -71,6 +71,7 @@ from sekisho.services.call import Deps, Principal
 from sekisho.services.civil_time import read_clock
 from sekisho.services.identity import Identities
 from sekisho.services.refusals import Refusals
+from sekisho.services.revocations import REVOKED, RevocationList
 from sekisho.store.changes import Change
 from sekisho.store.feed import Feed
 from sekisho.store.store import Store, open_store
@@ -187,6 +188,7 @@ class Node:
         Renewals(hub, api)
         Newcomers(hub, api)
         keys = AccessKeys(store, keyring)
+        revoked = RevocationList(deps)
         tasks = Tasks(deps, api, [place], self.id)
         undo.push_async_callback(tasks.release)
 
@@ -194,6 +196,8 @@ class Node:
             for change in changes:
                 if change.kind == "accesskey":
                     keys.forget(change.id)
+                elif change.kind == REVOKED:
+                    revoked.forget()
                 elif change.kind == "clock":
                     clock.state = await read_clock(store)
                     tasks.wake()
@@ -215,7 +219,7 @@ class Node:
 
         catalog = Catalog(service for name, service in services.items() if name != DEVICE_PLANE)
         endpoint = AwsEndpoint(api, catalog, keys, clock, [config["region"]])
-        app = build_app(DevicePublish(endpoint, api, catalog, hub), registry.counters)
+        app = build_app(DevicePublish(endpoint, api, catalog, hub), registry.counters, revoked)
         http = HttpServer(app, clock.tick)
         undo.push_async_callback(http.close)
         self._listen(keyring, hub, http, endpoint, deadlines, mqtt, https)

@@ -37,13 +37,20 @@ def issue_device_certificate(
     now: float,
     not_after: datetime = NOT_AFTER,
     serial: int | None = None,
+    crl_url: str = "",
 ) -> x509.Certificate:
-    """Sign a device certificate; ``now`` in epoch seconds, a serial number of None is a random one."""
+    """Sign a device certificate; ``now`` in epoch seconds, a serial number of None is a random one.
+
+    With a ``crl_url`` it has a fifth extension, which says where the issuer's revocation list is.
+    """
     builder = _builder(issuer.subject, subject, public_key, now, not_after, serial)
     builder = builder.add_extension(_authority_key(issuer), critical=False)
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(_usage(digital_signature=True), critical=True)
+    if crl_url:
+        point = x509.DistributionPoint([x509.UniformResourceIdentifier(crl_url)], None, None, None)
+        builder = builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)
     return builder.sign(issuer_key, hashes.SHA256())
 
 

@@ -51,5 +51,7 @@ async def _issue(
         end = end_of(validity or await account_validity(call), call.now, keyring.ca.not_valid_after_utc)
     except BadValidity as error:
         raise InvalidRequestException(f"a certificate cannot be issued now: {error}") from None
-    certificate = issue_device_certificate(keyring.ca, keyring.ca_key, public_key, subject, call.now, end)
+    certificate = issue_device_certificate(
+        keyring.ca, keyring.ca_key, public_key, subject, call.now, end, crl_url=call.deps.config["crl.url"]
+    )
     return await put_new_certificate(call, certificate, status)

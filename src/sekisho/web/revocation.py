@@ -1,0 +1,27 @@
+"""The revocation list of the node's CA over HTTP (RFC 5280, 4.2.1.13; RFC 2585, 4: its media type)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from sekisho.services.revocations import RevocationList
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+SHORT = "ca"
+"""What the list is called by those who have but one CA to think of."""
+
+
+def revocation_list(found: RevocationList) -> Endpoint:
+    """``/_sekisho/crl/<id of the CA's certificate>.crl``, or ``ca.crl``: nobody has to say who he is."""
+
+    async def get(request: Request) -> Response:
+        if request.path_params["name"] not in (found.ca_id, SHORT):
+            return PlainTextResponse("this node has no such CA\n", 404)
+        headers = {"cache-control": "max-age=60"}
+        return Response(await found.current(), media_type="application/pkix-crl", headers=headers)
+
+    return get
