@@ -51,6 +51,7 @@ from sekisho.services import (
     endpoints,
     first_connect,
     fleet_provisioning,
+    imported_lists,
     messages,
     node,
     policies,
@@ -104,7 +105,7 @@ MODULES: dict[str, Sequence[ModuleType]] = {
     "iot-jobs-data": (),
     "sts": (caller_identity,),
     "iotidentity": (fleet_provisioning,),
-    "sekisho": (node, broker_view, first_connect, renewals, shared_certificates, validity),
+    "sekisho": (node, broker_view, first_connect, imported_lists, renewals, shared_certificates, validity),
 }
 """Service → the files of its operations. What the node serves is exactly these services."""
 

@@ -12,6 +12,7 @@ import orjson
 from sekisho.logic.arns import parse_arn
 from sekisho.logic.policy import MalformedPolicy, NamedPolicy, Policy, PolicySet, parse_policy
 from sekisho.services.call import Principal
+from sekisho.services.revoked import RevokedSerials
 from sekisho.store import tables
 from sekisho.store.changes import Change
 from sekisho.store.store import Store
@@ -49,6 +50,10 @@ class Identity:
     thing: ThingView | None
     things: frozenset[str] = field(default_factory=frozenset)
     user_id: str = ""
+    ca_id: str = ""
+    """The registered CA that the certificate is under, '' for none."""
+    revoked: bool = False
+    """Whether it is on the revocation list of that CA."""
 
     @property
     def principal_id(self) -> str:
@@ -80,12 +85,16 @@ class Identities:
         self._things: dict[tuple[str, str, str], Mapping[str, Any]] = {}
         self._sets: dict[tuple[NamedPolicy, ...], PolicySet] = {}
         self._parsed: dict[str, Policy] = {}
+        self._revoked = RevokedSerials(store)
 
     def forget(self, change: Change) -> None:
         """Something in the registry has changed."""
         self._changes += 1
         account, region, id = change.account, change.region, change.id
+        self._revoked.forget(change)
         match change.kind:
+            case "revocationlist":
+                self._registrations.clear()
             case "cert":
                 self._registrations.pop((account, region, id), None)
             case "attached-policy" | "thing-principal":
@@ -121,6 +130,8 @@ class Identities:
             self._set(tuple(policy for policy in found if policy is not None)),
             await self._thing(account, region, registration.things, client_id),
             frozenset(registration.things),
+            ca_id=certificate.get("caCertificateId", ""),
+            revoked=certificate.get("onRevocationList", False),
         )
 
     async def _registration(self, account: str, region: str, id: str) -> Registration | None:
@@ -133,7 +144,10 @@ class Identities:
         if not rows:
             return None
         certificate: dict[str, Any] = orjson.loads(rows[0]["body"])
-        del certificate["certificatePem"]  # nobody here needs it, and it is the largest part
+        pem = certificate.pop("certificatePem")  # nobody else needs it, and it is the largest part
+        ca = certificate.get("caCertificateId")
+        if ca is not None:
+            certificate["onRevocationList"] = await self._revoked.lists(account, region, ca, pem)
         arn = certificate["certificateArn"]
         attached = await self._store.fetch(
             *tables.links_to(account, region, "attached-policy", arn, after="", limit=250)
