@@ -38,7 +38,7 @@ from sekisho.bus import LocalBus
 from sekisho.clock import Clock
 from sekisho.config import Config
 from sekisho.keyring import Keyring, open_keyring, write_private
-from sekisho.logic.certificates import make_ca, make_server_certificate
+from sekisho.logic.certificates import CA_YEARS, make_ca, make_server_certificate
 from sekisho.mqtt.profile import PROFILES, Limits
 from sekisho.services import (
     broker_view,
@@ -72,7 +72,7 @@ from sekisho.services.call import Deps, Principal
 from sekisho.services.civil_time import read_clock
 from sekisho.services.identity import Identities
 from sekisho.services.refusals import Refusals
-from sekisho.services.revocations import REVOKED, RevocationList
+from sekisho.services.revocations import REVOKED, RevocationLists
 from sekisho.store.changes import Change
 from sekisho.store.feed import Feed
 from sekisho.store.store import Store, open_store
@@ -113,9 +113,6 @@ DEVICE_PLANE = "iotidentity"
 """Reached over MQTT, never over HTTP."""
 
 LOOPBACK = "127.0.0.1"
-
-CA_YEARS = 100
-"""A certificate must not outlive its issuer, and operators may choose ends long past AWS's 2049."""
 
 
 def load_services() -> dict[str, Service]:
@@ -189,7 +186,7 @@ class Node:
         Renewals(hub, api)
         Newcomers(hub, api)
         keys = AccessKeys(store, keyring)
-        revoked = RevocationList(deps)
+        revoked = RevocationLists(deps)
         tasks = Tasks(deps, api, [place], self.id)
         undo.push_async_callback(tasks.release)
 
@@ -306,9 +303,9 @@ class Node:
         if config["host"] not in ("0.0.0.0", "::"):  # noqa: S104 - compared with, not bound
             names.append(config["host"])
         certificate, key = make_server_certificate(
-            keyring.ca, keyring.ca_key, list(dict.fromkeys(names)), self.clock.real()
+            *keyring.server, list(dict.fromkeys(names)), self.clock.real()
         )
-        return server_context(certificate, key, keyring.ca)
+        return server_context(certificate, key, keyring.server.certificate)
 
     async def _ensure_credentials(self, store: Store, keyring: Keyring) -> None:
         """The default account's root key, in a file that only the node's user can read."""

@@ -22,6 +22,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 NOT_AFTER = datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC)
 DEFAULT_SUBJECT = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "AWS IoT Certificate")])
 
+CA_YEARS = 100
+"""A certificate must not outlive its issuer, and operators may choose ends long past AWS's 2049."""
+
 _BACKDATED = timedelta(seconds=120)
 _MAX_NAME = 64  # RFC 5280, appendix A: ub-common-name and ub-organizational-unit-name
 _KEY_BITS = 2048

@@ -1,4 +1,4 @@
-"""The revocation list of the node's own CA: what is on it, and when it is made anew."""
+"""The revocation lists of the node's own CAs: what is on it, and when it is made anew."""
 
 from __future__ import annotations
 
@@ -39,14 +39,18 @@ async def record_revocation(call: Call, certificate: Document) -> None:
     if certificate.get("caCertificateId") or certificate["certificateMode"] == "SNI_ONLY":
         return
     issued = x509.load_pem_x509_certificate(certificate["certificatePem"].encode())
-    if not has_signed(call.deps.keyring.ca, issued):
+    authorities = [a.certificate for a in call.deps.keyring.authorities if has_signed(a.certificate, issued)]
+    if not authorities:
         return
     work = call.work.elsewhere(*NOWHERE)
     serial = serial_text(issued.serial_number)
     if await work.get(REVOKED, serial) is None:
-        await work.put(
-            REVOKED, serial, {"certificateId": certificate["certificateId"], "revokedAt": call.now}
-        )
+        body = {
+            "certificateId": certificate["certificateId"],
+            "issuer": certificate_id(authorities[0]),
+            "revokedAt": call.now,
+        }
+        await work.put(REVOKED, serial, body)
 
 
 class Made(NamedTuple):
@@ -57,43 +61,47 @@ class Made(NamedTuple):
     until: float
 
 
-class RevocationList:
-    """Hands out the list, and signs a new one when its entries have changed or half of its life is over.
+class RevocationLists:
+    """Hands out each CA's list, and signs a new one when its entries have changed or half its life is over.
 
-    Lists are rows, so that all nodes hand out the same one and their numbers only grow (RFC 5280, 5.2.3).
+    Lists are rows, so that all nodes hand out the same ones and their numbers only grow (RFC 5280, 5.2.3).
     """
 
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
-        self._made: Made | None = None
+        self._made: dict[str, Made] = {}
         self._changes = 0
-        self.ca_id = certificate_id(deps.keyring.ca)
+        self._authorities = {certificate_id(a.certificate): a for a in deps.keyring.authorities}
+        self.newest = certificate_id(deps.keyring.ca)
+        """The id of the certificate of the CA that issues."""
 
     def forget(self) -> None:
         """Something was revoked."""
         self._changes += 1
-        self._made = None
+        self._made.clear()
 
-    async def current(self) -> bytes:
-        """The list in DER."""
-        made, now = self._made, self._deps.clock.now()
+    async def current(self, ca_id: str) -> bytes | None:
+        """The list of a CA in DER; None if it is none of this node's."""
+        if ca_id not in self._authorities:
+            return None
+        made, now = self._made.get(ca_id), self._deps.clock.now()
         if made is not None and made.since <= now < made.until:
             return made.der
         seen = self._changes
         while True:
             try:
-                made = await self._load(now)
+                made = await self._load(ca_id, now)
             except Conflict:
                 continue  # another node has made one
             break
         if seen == self._changes:
-            self._made = made
+            self._made[ca_id] = made
         return made.der
 
-    async def _load(self, now: float) -> Made:
+    async def _load(self, ca_id: str, now: float) -> Made:
         deps = self._deps
-        place = (*NOWHERE, LIST, self.ca_id)
-        entries = await self._entries()
+        place = (*NOWHERE, LIST, ca_id)
+        entries = await self._entries(ca_id)
         digest = hashlib.sha256(dumps({"entries": entries}).encode()).hexdigest()
         row = await tables.fetch_one(deps.store, tables.get_resource(*place))
         last: dict[str, Any] = orjson.loads(row["body"]) if row is not None else {"number": 0}
@@ -102,10 +110,11 @@ class RevocationList:
             if made.since <= now < made.until:
                 return made
         body: dict[str, Any] = {"number": last["number"] + 1, "digest": digest, "thisUpdate": now}
+        authority = self._authorities[ca_id]
         der = await deps.workers.run(
             make_revocation_list,
-            deps.keyring.ca_pem,
-            deps.keyring.ca_key_der,
+            authority.pem,
+            authority.key_der,
             body["number"],
             entries,
             now,
@@ -120,12 +129,15 @@ class RevocationList:
         await deps.store.commit([write])
         return _made(body)
 
-    async def _entries(self) -> list[tuple[str, float]]:
+    async def _entries(self, ca_id: str) -> list[tuple[str, float]]:
         found: list[tuple[str, float]] = []
         after = ""
         while True:
             rows = await self._deps.store.fetch(*tables.page_resources(*NOWHERE, REVOKED, after, PAGE))
-            found += [(str(row["id"]), orjson.loads(row["body"])["revokedAt"]) for row in rows]
+            for row in rows:
+                body = orjson.loads(row["body"])
+                if body["issuer"] == ca_id:
+                    found.append((str(row["id"]), body["revokedAt"]))
             if len(rows) < PAGE:
                 return found
             after = str(rows[-1]["id"])

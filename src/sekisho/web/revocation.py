@@ -7,21 +7,23 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from sekisho.services.revocations import RevocationList
+from sekisho.services.revocations import RevocationLists
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 SHORT = "ca"
-"""What the list is called by those who have but one CA to think of."""
+"""What the list of the CA that issues is called, for who does not care which that is."""
 
 
-def revocation_list(found: RevocationList) -> Endpoint:
+def revocation_list(lists: RevocationLists) -> Endpoint:
     """``/_sekisho/crl/<id of the CA's certificate>.crl``, or ``ca.crl``: nobody has to say who he is."""
 
     async def get(request: Request) -> Response:
-        if request.path_params["name"] not in (found.ca_id, SHORT):
+        name = request.path_params["name"]
+        found = await lists.current(lists.newest if name == SHORT else name)
+        if found is None:
             return PlainTextResponse("this node has no such CA\n", 404)
         headers = {"cache-control": "max-age=60"}
-        return Response(await found.current(), media_type="application/pkix-crl", headers=headers)
+        return Response(found, media_type="application/pkix-crl", headers=headers)
 
     return get
