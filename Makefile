@@ -17,7 +17,7 @@ run: .venv/.run
 	$(BIN)/sekisho up
 
 test: .venv/.test .venv-awscli/.done $(JAVASCRIPT)/node_modules/.done
-	sh scripts/debian-packages.sh postgresql mosquitto mosquitto-clients openssl
+	sh scripts/debian-packages.sh postgresql mosquitto mosquitto-clients openssl softhsm2
 	$(BIN)/python -m pytest
 
 check: .venv/.check

@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from sekisho.tokens import SCHEME, TokenError, TokenKey
+
 MakeCa = Callable[[], tuple[x509.Certificate, rsa.RSAPrivateKey]]
 
 
@@ -32,8 +34,11 @@ class Authority(NamedTuple):
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
 
     @property
-    def key_der(self) -> bytes:
-        """The key for a worker process, which gets it through a pipe and never through a file."""
+    def key_der(self) -> bytes | None:
+        """The key for a worker process, which gets it through a pipe and never through a file; None for one
+        that is in a token."""
+        if isinstance(self.key, TokenKey):
+            return None
         return self.key.private_bytes(
             serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -144,12 +149,13 @@ def _rewrite(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> 
 
 
 def _pair(ca: x509.Certificate, key: rsa.RSAPrivateKey) -> dict[str, str]:
-    return {
-        "ca": ca.public_bytes(serialization.Encoding.PEM).decode(),
-        "caKey": key.private_bytes(
+    if isinstance(key, TokenKey):
+        text = key.uri
+    else:
+        text = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ).decode(),
-    }
+        ).decode()
+    return {"ca": ca.public_bytes(serialization.Encoding.PEM).decode(), "caKey": text}
 
 
 def _create(path: Path, make_ca: MakeCa) -> None:
@@ -185,12 +191,19 @@ def _parse(path: Path, content: dict[str, Any]) -> Keyring:
         authorities = [_authority(pair) for pair in (content, *content.get("former", []))]
         master = base64.b64decode(content["master"])
         return Keyring(authorities, master, bool(content.get("changing")))
+    except TokenError as error:
+        raise KeyringError(f"{path}: {error}") from None
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         raise _damaged(path) from None
 
 
 def _authority(pair: dict[str, Any]) -> Authority:
     ca = x509.load_pem_x509_certificate(pair["ca"].encode())
+    if pair["caKey"].startswith(SCHEME):
+        held = TokenKey(pair["caKey"])
+        if held.public_key() != ca.public_key():
+            raise TokenError("the key in the token is not that of the CA's certificate")
+        return Authority(ca, held)
     key = serialization.load_pem_private_key(pair["caKey"].encode(), password=None)
     return Authority(ca, cast(rsa.RSAPrivateKey, key))
 

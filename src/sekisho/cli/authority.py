@@ -11,6 +11,7 @@ import typer
 from sekisho.cli.commands import DEFAULT_DATA, Data, app, fail
 from sekisho.config import ConfigError, load_config
 from sekisho.keyring import Keyring, KeyringError, finish_rotation, open_keyring, rotate_ca
+from sekisho.tokens import FORM, TokenError, make_token_key
 
 ca = typer.Typer(no_args_is_help=True, help="The node's own certificate authority.")
 app.add_typer(ca, name="ca")
@@ -29,15 +30,22 @@ def show(data: Data = DEFAULT_DATA, config: Settings = None) -> None:
 
 
 @ca.command()
-def rotate(data: Data = DEFAULT_DATA, config: Settings = None) -> None:
+def rotate(
+    data: Data = DEFAULT_DATA,
+    config: Settings = None,
+    key: Annotated[str | None, typer.Option(help=f"Make the key in a token: {FORM}")] = None,
+) -> None:
     """Make a new CA for new certificates; those of the old one go on, and so does the server's."""
     from sekisho.logic.certificates import CA_YEARS, make_ca
 
     url = _url(data, config)
     try:
         name = f"Sekisho {len(open_keyring(url, _none).authorities) + 1}"
-        keyring = rotate_ca(url, lambda: make_ca(name, time.time(), CA_YEARS))
-    except KeyringError as error:
+        keyring = rotate_ca(
+            url,
+            lambda: make_ca(name, time.time(), CA_YEARS, make_token_key(key) if key is not None else None),
+        )
+    except (KeyringError, TokenError) as error:
         raise fail(str(error)) from None
     _say(keyring)
     typer.echo(f"{NEXT_START} Its ca.pem then has both CAs: give it to every client, then sekisho ca finish.")

@@ -74,8 +74,10 @@ def generate_rsa_key() -> tuple[str, str]:
     return private.decode("ascii"), public.decode("ascii")
 
 
-def make_ca(common_name: str, now: float, years: int = 30) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
-    """A self-signed certificate authority with an RSA-2048 key.
+def make_ca(
+    common_name: str, now: float, years: int = 30, key: rsa.RSAPrivateKey | None = None
+) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
+    """A self-signed certificate authority, with a new RSA-2048 key unless there is one.
 
     Its name is one RDN, an organizational unit, as that of AWS IoT's own issuer is; ``common_name`` (1 to 64
     characters, else ValueError) is what it says.
@@ -83,7 +85,7 @@ def make_ca(common_name: str, now: float, years: int = 30) -> tuple[x509.Certifi
     if not 1 <= len(common_name) <= _MAX_NAME:
         raise ValueError(f"the name of a certificate authority has 1 to {_MAX_NAME} characters")
     name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, common_name)])
-    key = _rsa_key()
+    key = key or _rsa_key()
     public_key = key.public_key()
     until = datetime.fromtimestamp(now, UTC).replace(microsecond=0) + timedelta(days=round(365.25 * years))
     builder = _builder(name, name, public_key, now, until, None)

@@ -32,12 +32,24 @@ def make_revocation_list(
     this_update: float,
     next_update: float,
 ) -> bytes:
+    """`sign_revocation_list` for a worker process."""
+    ca = x509.load_pem_x509_certificate(ca_pem.encode())
+    key = cast(rsa.RSAPrivateKey, serialization.load_der_private_key(ca_key_der, None))
+    return sign_revocation_list(ca, key, number, revoked, this_update, next_update)
+
+
+def sign_revocation_list(
+    ca: x509.Certificate,
+    key: rsa.RSAPrivateKey,
+    number: int,
+    revoked: Iterable[tuple[str, float]],
+    this_update: float,
+    next_update: float,
+) -> bytes:
     """A signed list in DER. ``revoked`` is serial numbers (`serial_text`), each with its epoch seconds.
 
     Takes a millisecond for the signature and some microseconds for each entry.
     """
-    ca = x509.load_pem_x509_certificate(ca_pem.encode())
-    key = cast(rsa.RSAPrivateKey, serialization.load_der_private_key(ca_key_der, None))
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(ca.subject)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from cryptography import x509
 
 from sekisho.logic.certificates import certificate_id
 from sekisho.logic.issuers import has_signed
-from sekisho.logic.revocation import make_revocation_list, serial_text
+from sekisho.logic.revocation import make_revocation_list, serial_text, sign_revocation_list
 from sekisho.services.call import Call, Deps
 from sekisho.services.work import Document, dumps
 from sekisho.store import tables
@@ -111,15 +112,12 @@ class RevocationLists:
                 return made
         body: dict[str, Any] = {"number": last["number"] + 1, "digest": digest, "thisUpdate": now}
         authority = self._authorities[ca_id]
-        der = await deps.workers.run(
-            make_revocation_list,
-            authority.pem,
-            authority.key_der,
-            body["number"],
-            entries,
-            now,
-            now + LIFE,
-        )
+        key_der = authority.key_der
+        what = (body["number"], entries, now, now + LIFE)
+        if key_der is None:  # the key is in a token, and no other process has it
+            der = await asyncio.to_thread(sign_revocation_list, authority.certificate, authority.key, *what)
+        else:
+            der = await deps.workers.run(make_revocation_list, authority.pem, key_der, *what)
         body["der"] = base64.b64encode(der).decode()
         write = (
             tables.update_resource(*place, row["version"], dumps(body), now)
