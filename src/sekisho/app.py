@@ -39,7 +39,7 @@ from sekisho.clock import Clock
 from sekisho.config import Config
 from sekisho.functions.chosen import choose
 from sekisho.keyring import Keyring, open_keyring, write_private
-from sekisho.logic.certificates import make_ca, make_server_certificate
+from sekisho.logic.certificates import CA_YEARS, make_ca, make_server_certificate
 from sekisho.logic.endpoints import wildcards
 from sekisho.mqtt.profile import PROFILES, Limits
 from sekisho.objects.place import open_objects
@@ -54,6 +54,7 @@ from sekisho.services.places import ACCOUNT, Places, load_accounts
 from sekisho.services.principals import Principals
 from sekisho.services.refusals import Refusals
 from sekisho.services.registration_tasks import TASK
+from sekisho.services.revocations import REVOKED, RevocationLists
 from sekisho.store.changes import Change
 from sekisho.store.feed import Feed
 from sekisho.store.store import Store, open_store
@@ -71,9 +72,6 @@ from sekisho.workers import Workers
 log = structlog.get_logger("sekisho")
 
 LOOPBACK = "127.0.0.1"
-
-CA_YEARS = 100
-"""A certificate must not outlive its issuer, and operators may choose ends long past AWS's 2049."""
 
 
 class Node:
@@ -166,12 +164,15 @@ class Node:
         tasks = Tasks(deps, api, lambda: places.all, self.id)
         Renewals(hub, api)
         triggers = Triggers(hub, api)
+        revoked = RevocationLists(deps)
         undo.push_async_callback(tasks.release)
 
         async def changed(changes: Sequence[Change]) -> None:
             for change in changes:
                 keys.forget(change)
-                if change.kind == ACCOUNT:
+                if change.kind == REVOKED:
+                    revoked.forget()
+                elif change.kind == ACCOUNT:
                     places.add(change.id)  # it begins empty: there is nothing of it to be taken up
                 elif change.kind == "clock":
                     clock.state = await read_clock(store)
@@ -201,7 +202,7 @@ class Node:
         endpoint = AwsEndpoint(api, catalog, keys, clock, places.regions)
         publish = DevicePublish(endpoint, api, catalog, hub)
         devices = DeviceCredentials(JobsEndpoint(publish, api, catalog, hub), api, hub, config)
-        app = build_app(S3(devices, endpoint, deps), registry.counters)
+        app = build_app(S3(devices, endpoint, deps), registry.counters, revoked)
         http = HttpServer(app, clock.tick)
         undo.push_async_callback(http.close)
         self._listen(keyring, hub, places, http, endpoint, deadlines, mqtt, https)
@@ -287,8 +288,8 @@ class Node:
         config = self.config
         names = config.server_names
         names += [name for region in config.regions for name in wildcards(region, config["domain"])]
-        certificate, key = make_server_certificate(keyring.ca, keyring.ca_key, names, self.clock.real())
-        return server_context(certificate, key, keyring.ca)
+        certificate, key = make_server_certificate(*keyring.server, names, self.clock.real())
+        return server_context(certificate, key, keyring.server.certificate)
 
     async def _ensure_credentials(self, store: Store, keyring: Keyring) -> None:
         """The default account's root key, in a file that only the node's user can read."""

@@ -81,6 +81,10 @@ SETTINGS: dict[str, Setting] = {
     "mqtt.limits.shared_subscriptions": Setting(100, "members of one shared subscription"),
     "mqtt.limits.sessions": Setting(100000, "persistent sessions"),
     "mqtt.limits.retained_messages": Setting(500000, "topics with a retained message"),
+    "crl.url": Setting(
+        "",
+        "address of the revocation list that issued certificates name; empty: none, as AWS's name none",
+    ),
     "connections.keep": Setting(1000000, "ended connections kept, for 31 days at most"),
     "explain.keep": Setting(10000, "refusals kept for explain"),
     "audit.keep": Setting(1000000, "audit lines kept"),
@@ -290,6 +294,8 @@ def _check(values: Mapping[str, Any]) -> None:
         raise ConfigError(
             f"functions.endpoint = {values['functions.endpoint']!r}: expected http://HOST[:PORT]"
         )
+    if values["crl.url"] and not values["crl.url"].startswith(("http://", "https://")):
+        raise ConfigError(f"crl.url = {values['crl.url']!r}: http://… or https://…")
     if not values["bus"] == "local:":
         raise ConfigError(f"bus = {values['bus']!r}: this version has local:")
 

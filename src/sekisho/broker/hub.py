@@ -370,6 +370,8 @@ class Hub:
                     stale |= self._by_certificate.get(change.id, set())
                 case "attached-policy" | "thing-principal":
                     stale |= self._by_certificate.get(certificate_id_of(change.id), set())
+                case "revocationlist":
+                    stale |= {c for c in self._of(change) if c.authorizer.identity.ca_id == change.id}
                 case "policy":
                     stale |= {c for c in self._of(change) if change.id in c.policy_names}
                 case "thing":

@@ -98,6 +98,12 @@ async def identify(hub: Hub, peer: Peer, client_id: str) -> Identity:
     why_not = may_connect(identity.status)
     if why_not is not None:
         raise Unidentified(why_not, f"certificate {id} is {identity.status}", identity=identity)
+    if identity.revoked:
+        raise Unidentified(
+            "DEVICE_CERTIFICATE_REVOKED",
+            f"certificate {id} is on the revocation list of CA certificate {identity.ca_id}",
+            identity=identity,
+        )
     if not identity.not_before <= hub.clock.now() <= identity.not_after:
         raise Unidentified(
             "NOT_AUTHENTICATED", f"certificate {id} is not valid at this time", identity=identity

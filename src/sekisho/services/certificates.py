@@ -13,6 +13,7 @@ from sekisho.services.call import Call
 from sekisho.services.certificate_records import drop_certificate
 from sekisho.services.issuing import issue_for_csr, issue_for_new_key
 from sekisho.services.paging import DEFAULT_PAGE, created_key, page_of
+from sekisho.services.revocations import record_revocation
 from sekisho.services.work import Document
 
 
@@ -58,6 +59,8 @@ async def update_certificate(call: Call, certificateId: str, newStatus: str) -> 
     if certificate["status"] != newStatus:  # idempotent (botocore, UpdateCertificate)
         changed = {"status": newStatus, "customerVersion": certificate["customerVersion"] + 1}
         await call.work.put("cert", certificateId, certificate | changed, what=newStatus)
+        if newStatus == "REVOKED":
+            await record_revocation(call, certificate)
 
 
 async def delete_certificate(call: Call, certificateId: str, forceDelete: bool | None = None) -> None:

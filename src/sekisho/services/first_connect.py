@@ -24,6 +24,7 @@ from sekisho.services.call import Call
 from sekisho.services.certificate_records import put_new_certificate
 from sekisho.services.issuers import CA, signed_by
 from sekisho.services.provisioning import carry_out
+from sekisho.services.revoked import RevokedSerials
 from sekisho.services.work import Document
 
 EVENT = "$aws/events/certificates/registered/{}"
@@ -47,6 +48,12 @@ async def register_certificate_on_connect(call: Call, certificatePem: str, caCer
     why_not = why_not_register(ca, certificate, call.now)
     if why_not is not None:
         raise CertificateStateException(f"Certificate {id} is not registered: {why_not}")
+    if await RevokedSerials(call.deps.store).lists(
+        call.account, call.region, caCertificateId, certificatePem
+    ):
+        raise CertificateStateException(
+            f"Certificate {id} is not registered: it is on the revocation list of {shown(ca)}"
+        )
     pending = await call.work.get("cert", id)
     first = pending is None
     if pending is None:

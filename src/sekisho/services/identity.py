@@ -13,6 +13,7 @@ from sekisho.logic.arns import parse_arn
 from sekisho.logic.claims import claim_policy
 from sekisho.logic.policy import MalformedPolicy, NamedPolicy, Policy, PolicySet, parse_policy
 from sekisho.services.call import NO_CONTEXT, Principal
+from sekisho.services.revoked import RevokedSerials
 from sekisho.store import tables
 from sekisho.store.changes import Change
 from sekisho.store.store import Store
@@ -58,6 +59,10 @@ class Identity:
     """The certificateMode: SNI_ONLY for one that is registered without its CA."""
     limit: PolicySet | None = None
     context: Mapping[str, str] = field(default_factory=lambda: NO_CONTEXT)
+    ca_id: str = ""
+    """The registered CA that the certificate is under, '' for none."""
+    revoked: bool = False
+    """Whether it is on the revocation list of that CA."""
 
     @property
     def principal_id(self) -> str:
@@ -89,12 +94,16 @@ class Identities:
         self._things: dict[tuple[str, str, str], Mapping[str, Any]] = {}
         self._sets: dict[tuple[NamedPolicy, ...], PolicySet] = {}
         self._parsed: dict[str, Policy] = {}
+        self._revoked = RevokedSerials(store)
 
     def forget(self, change: Change) -> None:
         """Something in the registry has changed."""
         self._changes += 1
         account, region, id = change.account, change.region, change.id
+        self._revoked.forget(change)
         match change.kind:
+            case "revocationlist":
+                self._registrations.clear()
             case "cert" | "claim":
                 self._registrations.pop((account, region, id), None)
             case "attached-policy" | "thing-principal":
@@ -131,6 +140,8 @@ class Identities:
             await self._thing(account, region, registration.things, client_id),
             frozenset(registration.things),
             mode=certificate["certificateMode"],
+            ca_id=certificate.get("caCertificateId") or "",
+            revoked=certificate.get("onRevocationList", False),
         )
 
     async def _registration(self, account: str, region: str, id: str) -> Registration | None:
@@ -143,7 +154,10 @@ class Identities:
         if not rows:
             return await self._claim(key, seen)
         certificate: dict[str, Any] = orjson.loads(rows[0]["body"])
-        del certificate["certificatePem"]  # nobody here needs it, and it is the largest part
+        pem = certificate.pop("certificatePem")  # nobody else needs it, and it is the largest part
+        ca = certificate.get("caCertificateId")
+        if ca is not None:
+            certificate["onRevocationList"] = await self._revoked.lists(account, region, ca, pem)
         arn = certificate["certificateArn"]
         attached = await self._store.fetch(
             *tables.links_to(account, region, "attached-policy", arn, after="", limit=250)

@@ -57,7 +57,9 @@ async def _signed(
         end = end_of(validity or await account_validity(call), call.now, keyring.ca.not_valid_after_utc)
     except BadValidity as error:
         raise InvalidRequestException(f"a certificate cannot be issued now: {error}") from None
-    return issue_device_certificate(keyring.ca, keyring.ca_key, public_key, subject, call.now, end)
+    return issue_device_certificate(
+        keyring.ca, keyring.ca_key, public_key, subject, call.now, end, crl_url=call.deps.config["crl.url"]
+    )
 
 
 async def issue_claim(call: Call, until: float) -> tuple[x509.Certificate, str, str]:

@@ -18,6 +18,7 @@ from sekisho.logic.renewal import OPEN, WORDS, due_id, is_due, next_status
 from sekisho.logic.validity import BadValidity, Validity, end_of, validity_of
 from sekisho.services.call import Call
 from sekisho.services.certificate_ends import account_validity
+from sekisho.services.certificate_records import drop_attachments, drop_certificate
 from sekisho.services.issuing import issue_for_csr
 from sekisho.services.paging import key, page_of
 from sekisho.services.renewing import (
@@ -26,7 +27,6 @@ from sekisho.services.renewing import (
     RETIRED,
     WAIT,
     copy_attachments,
-    detach,
     end,
     find_pair,
     has_connected,
@@ -194,7 +194,7 @@ async def delete_retired_certificate(call: Call, retirementId: str) -> Document:
     for kind in ("attached-policy", "thing-principal"):
         if not await call.work.require_no_links_to(kind, arn):
             return {"deleted": False}
-    await call.work.delete("cert", row["certificateId"])
+    await drop_certificate(call.work, certificate)
     return {"deleted": True}
 
 
@@ -229,9 +229,9 @@ async def _replace(call: Call, renewal: Document, certificate: Document) -> None
     """Drop a new certificate for another; one that is in use already is kept."""
     if await _connected(call, renewal):
         raise ConflictException(f"certificate {certificate['certificateId']} is in use already")
-    await detach(call, certificate)
+    await drop_attachments(call.work, certificate)
     await call.work.delete(WAIT, certificate["certificateId"])
-    await call.work.delete("cert", certificate["certificateId"])
+    await drop_certificate(call.work, certificate)
 
 
 def _same_key(certificate: Document, csr: x509.CertificateSigningRequest) -> bool:

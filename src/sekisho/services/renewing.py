@@ -12,6 +12,7 @@ from sekisho.logic.renewal import WORDS, RenewalStatus, due_id
 from sekisho.mqtt.message import Message
 from sekisho.services import thing_principals
 from sekisho.services.call import Call
+from sekisho.services.certificate_records import drop_attachments
 from sekisho.services.policy_attachments import ATTACHED
 from sekisho.services.work import Document
 from sekisho.store import connections
@@ -113,20 +114,13 @@ async def retire(call: Call, id: str, delete_after: float | None) -> None:
     certificate = await call.work.get("cert", id)
     if certificate is None:
         return
-    await detach(call, certificate)
+    await drop_attachments(call.work, certificate)
     if certificate["status"] == "ACTIVE":
         changed = {"status": "INACTIVE", "customerVersion": certificate["customerVersion"] + 1}
         await call.work.put("cert", id, certificate | changed, what="INACTIVE")
     if delete_after is not None:
         at = call.now + delete_after
         await call.work.put(RETIRED, due_id(at, id), {"certificateId": id})
-
-
-async def detach(call: Call, certificate: Document) -> None:
-    arn = certificate["certificateArn"]
-    for kind in (ATTACHED, thing_principals.KIND):
-        for link in await call.work.all_links_to(kind, arn):
-            call.work.unlink(kind, link.source, arn)
 
 
 async def copy_attachments(call: Call, old: Document, new: Document) -> None:
