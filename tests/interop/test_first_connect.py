@@ -158,6 +158,18 @@ def test_the_event_comes_at_each_connect_while_it_is_pending(
     assert observer.messages() == []
 
 
+def test_a_ca_that_was_switched_off_says_nothing_of_who_waits(iot, own, registered, newcomer, observer, name):
+    ca = registered()
+    told = events(observer, ca)
+    device = newcomer(ca, name)
+    assert device.is_refused(name)
+    assert told()["certificateId"] == device.id
+    iot.update_ca_certificate(certificateId=ca.id, newStatus="INACTIVE")
+    assert device.is_refused(name)
+    assert f"is PENDING_ACTIVATION, and CA certificate {ca.id} is INACTIVE" in reason(own, device)
+    assert observer.messages() == []
+
+
 def test_a_handshake_alone_registers_nothing(iot, registered, newcomer, name):
     ca = registered()
     device = newcomer(ca, name, ca)
