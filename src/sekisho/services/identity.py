@@ -123,7 +123,7 @@ class Identities:
             self._set(tuple(policy for policy in found if policy is not None)),
             await self._thing(account, region, registration.things, client_id),
             frozenset(registration.things),
-            mode=certificate["certificateMode"],
+            mode=certificate.get("certificateMode", "DEFAULT"),
         )
 
     async def _registration(self, account: str, region: str, id: str) -> Registration | None:
