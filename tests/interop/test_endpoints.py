@@ -186,6 +186,38 @@ def test_jobs_over_http_are_not_there_yet_and_say_so(node, here, device):
     assert "GetPendingJobExecutions" in answer.body["message"]
 
 
+def test_fleet_provisioning_is_the_accounts_own_and_its_tokens_end_in_every_place(
+    node, tenants, folder, name
+):
+    """What the node does by itself it does in all accounts and regions."""
+    tenant = tenants[OTHER, THERE]
+    with tenant.online(tenant.issue(folder), name) as wire:
+        wire.subscribe("$aws/certificates/create/json/accepted")
+        wire.publish("$aws/certificates/create/json", b"{}")
+        id = json.loads(wire.message().payload)["certificateId"]
+    found = tenant.iot.describe_certificate(certificateId=id)["certificateDescription"]
+    assert found["status"] == "PENDING_ACTIVATION"
+    assert found["certificateArn"] == tenant.arn(f"cert/{id}")
+    clock = node.client("sekisho")
+    clock.set_clock(advanceSeconds=3601)
+    try:
+        until(lambda: id not in {one["certificateId"] for one in listed(tenant.iot)})
+    finally:
+        clock.set_clock(reset=True)
+
+
+def listed(iot):
+    return [one for page in iot.get_paginator("list_certificates").paginate() for one in page["certificates"]]
+
+
+def test_explain_tells_what_another_account_was_refused(node, tenants, device, name):
+    elsewhere = tenants[OTHER, THERE]
+    refused(elsewhere.wire(device), name)
+    said = node.command("explain", "--account", OTHER, "--region", THERE, "--client", name)
+    assert "DEVICE_CERTIFICATE_NOT_REGISTERED" in said
+    assert "Nothing has been refused" in node.command("explain", "--client", name)
+
+
 def test_a_connect_failure_is_announced_in_its_account(here, folder, name):
     who = here.issue(folder)
     bare = here.iot.list_attached_policies(target=_arn(here, who))["policies"][0]["policyName"]

@@ -147,13 +147,17 @@ def explain(
     certificate: Annotated[str | None, typer.Option(help="Only this certificate id.")] = None,
     thing: Annotated[str | None, typer.Option(help="Only this thing.")] = None,
     last: Annotated[int, typer.Option(help="How many, newest last.", min=1, max=250)] = 5,
+    account: Annotated[
+        str | None, typer.Option(help="Those of another account than the default one.")
+    ] = None,
+    region: Annotated[str | None, typer.Option(help="Those of another region than the default one.")] = None,
 ) -> None:
     """Say in words why the last refusals were refused."""
     from sekisho.cli.words import explain_refusal
 
     filters = {"clientId": client, "certificateId": certificate, "thingName": thing}
     chosen = {name: value for name, value in filters.items() if value is not None}
-    found = own_client(data).list_refusals(maxResults=last, **chosen)["refusals"]
+    found = own_client(data, account, region).list_refusals(maxResults=last, **chosen)["refusals"]
     if not found:
         about = ", ".join(f"{name} {value}" for name, value in chosen.items())
         typer.echo(f"Nothing has been refused{' to ' + about if about else ''}.")
@@ -253,10 +257,10 @@ def models_path() -> Path:
     return Path(__file__).resolve().parent.parent / "aws" / "models"
 
 
-def own_client(data: Path) -> Any:
+def own_client(data: Path, account: str | None = None, region: str | None = None) -> Any:
     """A botocore client of the ``sekisho`` service of the node in ``data``."""
     endpoints = read_endpoints(data)
-    key, secret = read_credentials(data)
+    key, secret = read_credentials(data, account)
     from botocore.config import Config as ClientConfig
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.session import Session
@@ -266,7 +270,7 @@ def own_client(data: Path) -> Any:
     session.get_component("data_loader").search_paths.append(str(models_path()))
     client = session.create_client(
         "sekisho",
-        region_name=endpoints["region"],
+        region_name=region or endpoints["region"],
         endpoint_url=f"http://{endpoints['api']}",
         aws_access_key_id=key,
         aws_secret_access_key=secret,

@@ -14,19 +14,27 @@ from sekisho.services.work import Document
 PAGE = 25
 
 
-def require_operator(call: Call) -> None:
-    """AccessDeniedException unless the default account's root asks: what concerns all accounts is its
-    business."""
+def require_default_account(call: Call) -> None:
+    """AccessDeniedException unless the default account asks: what concerns all accounts is its business."""
+    if call.caller.principal.account != call.deps.places.default[0]:
+        raise _denied(call, "the node's default account")
+
+
+def _require_its_root(call: Call) -> None:
     if call.caller.principal.arn != root(call.deps.places.default[0]).arn:
-        raise AccessDeniedException(
-            f"User: {call.caller.principal.arn} is not authorized to perform: sekisho:{call.operation}; only "
-            "the root of the node's default account may"
-        )
+        raise _denied(call, "the root of the node's default account")
+
+
+def _denied(call: Call, who: str) -> AccessDeniedException:
+    return AccessDeniedException(
+        f"User: {call.caller.principal.arn} is not authorized to perform: sekisho:{call.operation}; only "
+        f"{who} may"
+    )
 
 
 async def create_account(call: Call, accountId: str, accountName: str | None = None) -> Document:
     """A new account with a key of its root; the secret is in this answer and, sealed, in the database."""
-    require_operator(call)
+    _require_its_root(call)
     work = call.work.elsewhere(*EVERYWHERE)
     if await work.get(ACCOUNT, accountId) is not None:
         raise ResourceAlreadyExistsException(f"account {accountId} exists already")
@@ -44,7 +52,7 @@ async def create_account(call: Call, accountId: str, accountName: str | None = N
 
 
 async def list_accounts(call: Call, maxResults: int | None = None, nextToken: str | None = None) -> Document:
-    require_operator(call)
+    _require_its_root(call)
     work = call.work.elsewhere(*EVERYWHERE)
     page, after = await work.page(ACCOUNT, key(nextToken), maxResults or PAGE)
     return {"accounts": [_described(call, account) for _, account in page], "nextToken": page_token(after)}

@@ -139,7 +139,7 @@ class Identities:
             self._set((*_implied(certificate), *(policy for policy in found if policy is not None))),
             await self._thing(account, region, registration.things, client_id),
             frozenset(registration.things),
-            mode=certificate["certificateMode"],
+            mode=certificate.get("certificateMode", "DEFAULT"),
             ca_id=certificate.get("caCertificateId") or "",
             revoked=certificate.get("onRevocationList", False),
         )

@@ -20,7 +20,7 @@ from cryptography import x509
 from sekisho.aws.errors import ResourceAlreadyExistsException
 from sekisho.logic.certificates import certificate_id, certificate_pem, parse_certificate
 from sekisho.logic.endpoints import EVERYWHERE, SNI_ONLY
-from sekisho.logic.issuers import has_signed, name_digest
+from sekisho.logic.issuers import has_signed, issuer_digest, subject_digest
 from sekisho.services.call import Call
 from sekisho.services.work import Work
 
@@ -37,7 +37,7 @@ async def check_ca(call: Call, ca: x509.Certificate, mode: str) -> None:
     Where AWS is silent: without proof (SNI_ONLY) a CA that another account has proved may be registered
     under ``all`` only.
     """
-    work, subject, owners = await _owners(call, ca.subject)
+    work, subject, owners = await _owners(call, subject_digest(ca))
     id = certificate_id(ca)
     owner = owners.get(id)
     if owner is not None and owner["account"] != call.account and (mode != SNI_ONLY or not _open(call)):
@@ -52,7 +52,7 @@ async def check_ca(call: Call, ca: x509.Certificate, mode: str) -> None:
 
 async def release_ca(call: Call, ca: x509.Certificate) -> None:
     """For DeleteCACertificate: the CA, and what it issued, is no account's own any more."""
-    work, subject, owners = await _owners(call, ca.subject)
+    work, subject, owners = await _owners(call, subject_digest(ca))
     id = certificate_id(ca)
     if owners.get(id, {}).get("account") != call.account:
         return
@@ -68,7 +68,7 @@ async def check_certificate(call: Call, certificate: x509.Certificate) -> None:
     has proved that the certificate's issuer is its own."""
     if _open(call):
         return
-    _, _, owners = await _owners(call, certificate.issuer)
+    _, _, owners = await _owners(call, issuer_digest(certificate))
     for owner in owners.values():
         if owner["account"] != call.account and has_signed(
             parse_certificate(owner["certificatePem"]), certificate
@@ -82,12 +82,11 @@ async def check_certificate(call: Call, certificate: x509.Certificate) -> None:
             )
 
 
-async def _owners(call: Call, subject: x509.Name) -> tuple[Work, str, Owners]:
+async def _owners(call: Call, subject: str) -> tuple[Work, str, Owners]:
     """Who owns the CAs of a subject, of which there may be several, and where that is kept."""
     work = call.work.elsewhere("", call.region)
-    id = name_digest(subject)
-    found = await work.get(KIND, id)
-    return work, id, found["owners"] if found is not None else {}
+    found = await work.get(KIND, subject)
+    return work, subject, found["owners"] if found is not None else {}
 
 
 def _open(call: Call) -> bool:

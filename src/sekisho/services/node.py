@@ -8,7 +8,7 @@ import orjson
 
 from sekisho.aws.errors import InvalidRequestException
 from sekisho.clock import REAL, ClockState
-from sekisho.services.accounts import require_operator
+from sekisho.services.accounts import require_default_account
 from sekisho.services.call import Call
 from sekisho.services.certificate_records import drop_attachments, drop_certificate
 from sekisho.services.civil_time import write_clock
@@ -62,7 +62,7 @@ async def set_clock(
     reset: bool | None = None,
 ) -> Document:
     """Turn civil time for all nodes of this database; what is due by then happens within a second."""
-    require_operator(call)
+    require_default_account(call)
     if frozen and rate:
         raise InvalidRequestException("frozen and rate exclude each other")
     if reset and any(value is not None for value in (to, advanceSeconds, frozen, rate)):
