@@ -177,7 +177,7 @@ def _refused(sts):
 def test_a_roles_credentials(node, iam, sts, name):
     made = assumable(iam, name, policy("iot:CreateThing", "iot:DescribeThing", resource=THINGS))
     before = datetime.now(UTC)
-    answer = assume(sts, name, "me@example.org", DurationSeconds=900)
+    answer = sts.assume_role(RoleArn=made["Arn"], RoleSessionName="me@example.org", DurationSeconds=900)
     credentials = answer["Credentials"]
     assert credentials["AccessKeyId"].startswith("ASIA")
     assert timedelta(seconds=890) < credentials["Expiration"] - before < timedelta(seconds=930)
