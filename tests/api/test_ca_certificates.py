@@ -214,6 +214,9 @@ def test_list(iot, name, turned):
 
     assert found() == made[::-1]
     assert found(ascendingOrder=True) == made
+    page = iot.list_ca_certificates(pageSize=1)
+    assert [one["certificateId"] for one in page["certificates"]] == [made[2]]
+    assert page["nextMarker"]
 
 
 def test_list_those_of_a_template(iot, name):

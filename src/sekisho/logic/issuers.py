@@ -7,6 +7,8 @@ certificate"; RFC 5280, 4.1.2.4 (issuer), 4.2.1.3 (key usage) and 4.2.1.9 (basic
 from __future__ import annotations
 
 import hashlib
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 from cryptography import x509
@@ -69,9 +71,20 @@ def _extension(certificate: x509.Certificate, kind: Any) -> Any:
         return None
 
 
-def name_digest(name: x509.Name) -> str:
-    """A subject or issuer as a key to look for: SHA-256 of its DER, 64 hex digits."""
-    return hashlib.sha256(name.public_bytes()).hexdigest()
+def subject_digest(certificate: x509.Certificate) -> str:
+    """The subject as a key to look for: SHA-256 of its DER, 64 hex digits."""
+    return _digest(lambda: certificate.subject)
+
+
+def issuer_digest(certificate: x509.Certificate) -> str:
+    """The `subject_digest` that the certificate's issuer must have."""
+    return _digest(lambda: certificate.issuer)
+
+
+def _digest(name: Callable[[], x509.Name]) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what it says of odd attributes is not ours
+        return hashlib.sha256(name().public_bytes()).hexdigest()
 
 
 def has_signed(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:

@@ -12,7 +12,7 @@ from cryptography import x509
 
 from sekisho.logic.certificates import BadCertificate
 from sekisho.logic.issuers import check_for_registration
-from sekisho.services.issuers import signed_by, why_not_now, with_subject
+from sekisho.services.issuers import signed_by, why_not_now, with_issuers_name
 from sekisho.services.work import Document, Work
 
 
@@ -33,7 +33,7 @@ async def judge(
     ``sent`` has the ids of what the client has sent above its certificate: a client that has not sent its CA
     must name its endpoint (SNI), and so must the clients of a CA in mode SNI_ONLY.
     """
-    known = await with_subject(work, certificate.issuer)
+    known = await with_issuers_name(work, certificate)
     if not known:
         return _stranger("its issuer is no CA that is registered there")
     signers = [ca for ca in known if signed_by(ca, certificate)]

@@ -24,9 +24,9 @@ from sekisho.logic.certificates import BadCertificate, certificate_id
 from sekisho.logic.issuers import (
     common_names,
     has_signed,
-    name_digest,
     parse_ca,
     parse_for_registration,
+    subject_digest,
 )
 from sekisho.logic.templates import TemplateError, parse_template
 from sekisho.services.call import Call
@@ -81,7 +81,7 @@ async def register_ca_certificate(
         await _check_proof(call, ca, verificationCertificate)
     await require_unregistered(call, certificate_id(ca), CA)
     config = await _checked_config(call, registrationConfig)
-    subject = name_digest(ca.subject)
+    subject = subject_digest(ca)
     if len(await call.work.all_links_to(BY_SUBJECT, subject)) >= PER_SUBJECT:
         raise LimitExceededException(
             f"there are already {PER_SUBJECT} CA certificates with this subject, the most there can be"

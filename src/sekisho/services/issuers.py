@@ -10,7 +10,7 @@ from sekisho.aws.errors import (
     CertificateValidationException,
 )
 from sekisho.logic.certificates import BadCertificate, certificate_id, parse_certificate
-from sekisho.logic.issuers import has_signed, name_digest
+from sekisho.logic.issuers import has_signed, issuer_digest
 from sekisho.services.work import Document, Work
 
 CA = "cacert"
@@ -21,9 +21,9 @@ PER_SUBJECT = 10
 """AWS General Reference, AWS IoT quotas: CAs with the same subject in one account and region."""
 
 
-async def with_subject(work: Work, subject: x509.Name) -> list[Document]:
-    """The registered CAs of that subject, in the order of their ids."""
-    links = await work.all_links_to(BY_SUBJECT, name_digest(subject))
+async def with_issuers_name(work: Work, certificate: x509.Certificate) -> list[Document]:
+    """The registered CAs that are called as the certificate's issuer is, in the order of their ids."""
+    links = await work.all_links_to(BY_SUBJECT, issuer_digest(certificate))
     found = [await work.get(CA, link.source) for link in links]
     return [ca for ca in found if ca is not None]
 
@@ -53,7 +53,7 @@ async def issuer_of(work: Work, certificate: x509.Certificate, ca_pem: str | Non
     if ca_pem is not None:
         ca = await _named(work, ca_pem)
     else:
-        known = await with_subject(work, certificate.issuer)
+        known = await with_issuers_name(work, certificate)
         if not known:
             raise CertificateValidationException(
                 "The certificate's issuer is not a CA that is registered in this account and region"

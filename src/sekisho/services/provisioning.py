@@ -29,7 +29,7 @@ from sekisho.services import (
     things,
 )
 from sekisho.services.call import Call
-from sekisho.services.issuers import with_subject
+from sekisho.services.issuers import with_issuers_name
 from sekisho.services.work import Document
 
 
@@ -146,7 +146,7 @@ async def _registered(call: Call, planned: PlannedCertificate, pem: str) -> Docu
         if existing is not None:
             return await _in_state(call, existing, planned.status)
         members: dict[str, Any] = {"certificatePem": pem, "status": planned.status}
-        if planned.ca_pem is not None or await with_subject(call.work, certificate.issuer):
+        if planned.ca_pem is not None or await with_issuers_name(call.work, certificate):
             members["caCertificatePem"] = planned.ca_pem
             return await certificate_registration.register_certificate(call, **members)
         return await certificate_registration.register_certificate_without_ca(call, **members)
