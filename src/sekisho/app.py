@@ -167,11 +167,12 @@ class Node:
         refusals = Refusals(store, config["explain.keep"])
         undo.push_async_callback(refusals.flush)
         place = (config["account"], config["region"])
+        keys = Principals(store, keyring, config["region"])
         hub = Hub(
             clock,
             bus,
             store,
-            Identities(store),
+            Identities(store, keys),
             refusals,
             PROFILES[config["mqtt.profile"]],
             self._limits(),
@@ -188,7 +189,6 @@ class Node:
         api = Api(deps, services, MODULES)
         FleetProvisioning(hub, api)
         Newcomers(hub, api)
-        keys = Principals(store, keyring, config["region"])
         tasks = Tasks(deps, api, [place], self.id)
         undo.push_async_callback(tasks.release)
 

@@ -73,6 +73,35 @@ def test_a_user_may_do_what_its_policies_say_and_no_more(node, iam, iot, name):
         client("iot-data").publish(topic="a", payload=b"")
 
 
+def test_explain_tells_why_a_user_may_not(node, iam, own, name):
+    only = policy("iot:DescribeThing", resource=arn("thing/${aws:username}"))
+    client = user(node, iam, name, only)("iot")
+    with denied("iot:DescribeThing"):
+        client.describe_thing(thingName="other")
+    found = own.list_refusals(maxResults=1)["refusals"][0]
+    assert found["principal"] == f"arn:aws:iam::{ACCOUNT}:user/{name}"
+    assert (found["action"], found["resource"]) == ("iot:DescribeThing", arn("thing/other"))
+    assert found["decision"] == "IMPLICIT_DENY"
+    assert found["policies"][0]["policyName"] == "p0"
+    assert found["policies"][0]["statements"][0]["verdict"] == "resource differs"
+    assert found["variables"] == {"aws:username": name}
+
+
+def test_explain_tells_why_a_role_is_not_assumed(node, iam, own, name):
+    assumable(iam, f"{name}-account")
+    assumable(iam, f"{name}-service", principal={"Service": "iot.amazonaws.com"})
+    sts = user(node, iam, name)("sts")
+    for one, words in {
+        f"{name}-account": "the caller's own policies",
+        f"{name}-service": "its trust policy does not allow",
+        f"{name}-unknown": "there is no such role",
+    }.items():
+        assert not _assumed(sts, one)
+        found = own.list_refusals(maxResults=1)["refusals"][0]
+        assert words in found["reason"]
+        assert found["resource"] == f"arn:aws:iam::{ACCOUNT}:role/{one}"
+
+
 def test_a_user_knows_who_it_is(node, iam, name):
     answer = user(node, iam, name)("sts").get_caller_identity()
     assert (answer["Account"], answer["Arn"]) == (ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/{name}")

@@ -14,7 +14,7 @@ from awscrt import auth, mqtt
 from awsiot import mqtt_connection_builder
 from botocore.credentials import Credentials
 
-from interop.devices import allow
+from interop.devices import allow, until
 from interop.providers import ACCOUNT, role_and_alias
 from interop.sockets import Refused, SocketWire, presigned
 from interop.wire import Closed
@@ -91,6 +91,34 @@ def test_a_session_policy_limits_over_websocket_and_explain_names_it(node, assum
     found = own.list_refusals(clientId=assumed.client_id, maxResults=1)["refusals"][0]
     assert (found["action"], found["decision"]) == ("iot:Publish", "IMPLICIT_DENY")
     assert found["policies"][0]["policyName"] == "session policy"
+
+
+def test_what_is_taken_from_a_role_is_taken_from_its_connections(node, assumed):
+    iam = node.client("iam")
+    with SocketWire(node, presigned(node, who=assumed())) as wire:
+        assert wire.connect(assumed.client_id).code == 0
+        assert wire.subscribe("ws/role/a") == [1]
+        less = [allow("Connect", "*"), allow("Subscribe", "*")]
+        document = json.dumps({"Version": "2012-10-17", "Statement": less})
+        iam.put_role_policy(RoleName=assumed.client_id, PolicyName="least", PolicyDocument=document)
+        until(lambda: wire.subscribe("ws/role/b") == [1] and _is_refused(wire))
+
+
+def _is_refused(wire):
+    try:
+        wire.publish("ws/role/a", b"hello")
+    except Closed:
+        return True
+    return False
+
+
+def test_a_connection_ends_with_its_role(node, assumed):
+    iam = node.client("iam")
+    with SocketWire(node, presigned(node, who=assumed())) as wire:
+        assert wire.connect(assumed.client_id).code == 0
+        iam.delete_role_policy(RoleName=assumed.client_id, PolicyName="least")
+        iam.delete_role(RoleName=assumed.client_id)
+        wire.until_closed()
 
 
 def test_a_token_that_has_ended_or_is_not_ours_opens_no_socket(node, assumed, own):

@@ -207,6 +207,8 @@ class Api:
         for name in actions(service, operation, members):
             action = f"{ACTION_PREFIXES.get(service, service)}:{name}"
             if permission.outcome(caller, action, resource, now, context) != "ALLOWED":
+                why = permission.explained(caller, action, resource, now, context)
+                permission.record_denial(self.deps, caller, f"not authorized to perform {action}", why)
                 denied = DENIALS.get(service, AccessDeniedException)
                 raise denied(
                     f"User: {caller.principal.arn} is not authorized to perform: {action}"
