@@ -14,6 +14,7 @@ from sekisho.aws.errors import (
 from sekisho.logic.templates import TemplateError, TemplateKind, parse_template
 from sekisho.services.call import Call
 from sekisho.services.paging import key, page_of, token
+from sekisho.services.permission import require_allowed
 from sekisho.services.tagging import drop_tags, put_tags
 from sekisho.services.work import Document
 
@@ -34,6 +35,7 @@ async def create_provisioning_template(
 ) -> Document:
     kind: TemplateKind = "JITP" if type == "JITP" else "FLEET_PROVISIONING"
     _check_body(templateBody, kind)
+    require_allowed(call, "iam:PassRole", provisioningRoleArn)
     existing = await call.work.get(KIND, templateName)
     if existing is not None:
         raise ResourceAlreadyExistsException(
@@ -77,6 +79,8 @@ async def update_provisioning_template(
     template = await call.require(KIND, templateName)
     if defaultVersionId is not None:
         _version(template, defaultVersionId)
+    if provisioningRoleArn is not None:
+        require_allowed(call, "iam:PassRole", provisioningRoleArn)
     given = {
         "description": description,
         "enabled": enabled,
