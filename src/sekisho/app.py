@@ -124,11 +124,12 @@ class Node:
         undo.push_async_callback(bus.close)
         refusals = Refusals(store, config["explain.keep"])
         undo.push_async_callback(refusals.flush)
+        keys = Principals(store, keyring, config["region"])
         hub = Hub(
             clock,
             bus,
             store,
-            Identities(store),
+            Identities(store, keys),
             refusals,
             PROFILES[config["mqtt.profile"]],
             self._limits(),
@@ -158,7 +159,6 @@ class Node:
         api = Api(deps, services, MODULES)
         FleetProvisioning(hub, api)
         Newcomers(hub, api)
-        keys = Principals(store, keyring, config["region"])
         deps.link = links = Links(store, keyring, keys, clock, config["region"])
         bulk = Bulk(deps, api, self.id)
         tasks = Tasks(deps, api, lambda: places.all, self.id)

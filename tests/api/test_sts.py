@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from api.making import ACCOUNT, REGION, arn, refused
+from api.making import ACCOUNT, REGION, arn, document, refused, template, thing_resource
 from api.raw import call, send, signed
 from api.test_iam import policy, role, trust
 from interop.devices import until
@@ -25,8 +25,8 @@ def denied(*words, code="AccessDeniedException"):
 def user(node, iam, name, *documents):
     """A user with inline policies, and how clients with a key of it are made."""
     iam.create_user(UserName=name)
-    for n, document in enumerate(documents):
-        iam.put_user_policy(UserName=name, PolicyName=f"p{n}", PolicyDocument=document)
+    for n, one in enumerate(documents):
+        iam.put_user_policy(UserName=name, PolicyName=f"p{n}", PolicyDocument=one)
     key = iam.create_access_key(UserName=name)["AccessKey"]
     return with_credentials(node, key)
 
@@ -49,8 +49,8 @@ def assume(sts, name, session="session", **more):
 
 def assumable(iam, name, *documents, principal=None, **more):
     """A role for the account, with inline policies."""
-    document = trust(principal or {"AWS": ACCOUNT})
-    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document, **more)["Role"]
+    trusting = trust(principal or {"AWS": ACCOUNT})
+    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trusting, **more)["Role"]
     for n, one in enumerate(documents):
         iam.put_role_policy(RoleName=name, PolicyName=f"p{n}", PolicyDocument=one)
     return made
@@ -71,6 +71,35 @@ def test_a_user_may_do_what_its_policies_say_and_no_more(node, iam, iot, name):
         client("iam").get_role(RoleName="any")
     with refused("ForbiddenException", 403):
         client("iot-data").publish(topic="a", payload=b"")
+
+
+def test_explain_tells_why_a_user_may_not(node, iam, own, name):
+    only = policy("iot:DescribeThing", resource=arn("thing/${aws:username}"))
+    client = user(node, iam, name, only)("iot")
+    with denied("iot:DescribeThing"):
+        client.describe_thing(thingName="other")
+    found = own.list_refusals(maxResults=1)["refusals"][0]
+    assert found["principal"] == f"arn:aws:iam::{ACCOUNT}:user/{name}"
+    assert (found["action"], found["resource"]) == ("iot:DescribeThing", arn("thing/other"))
+    assert found["decision"] == "IMPLICIT_DENY"
+    assert found["policies"][0]["policyName"] == "p0"
+    assert found["policies"][0]["statements"][0]["verdict"] == "resource differs"
+    assert found["variables"] == {"aws:username": name}
+
+
+def test_explain_tells_why_a_role_is_not_assumed(node, iam, own, name):
+    assumable(iam, f"{name}-account")
+    assumable(iam, f"{name}-service", principal={"Service": "iot.amazonaws.com"})
+    sts = user(node, iam, name)("sts")
+    for one, words in {
+        f"{name}-account": "the caller's own policies",
+        f"{name}-service": "its trust policy does not allow",
+        f"{name}-unknown": "there is no such role",
+    }.items():
+        assert not _assumed(sts, one)
+        found = own.list_refusals(maxResults=1)["refusals"][0]
+        assert words in found["reason"]
+        assert found["resource"] == f"arn:aws:iam::{ACCOUNT}:role/{one}"
 
 
 def test_a_user_knows_who_it_is(node, iam, name):
@@ -99,6 +128,34 @@ def test_paths_are_part_of_a_role_for_who_may_read_it(node, iam, name):
     assert client.get_role(RoleName=f"{name}-a")["Role"]["Path"] == "/open/"
     with denied(f"role/closed/{name}-b", code="AccessDenied"):
         client.get_role(RoleName=f"{name}-b")
+
+
+def test_who_may_give_a_policy_to_whom_is_said_of_certificates(node, iam, iot, name, cert):
+    """As the Service Authorization Reference has it: by target, not by policy."""
+    iot.create_policy(policyName=name, policyDocument=document())
+    client = user(node, iam, name, policy("iot:AttachPolicy", "iot:DetachPolicy", resource=cert.arn))("iot")
+    client.attach_policy(policyName=name, target=cert.arn)
+    client.detach_policy(policyName=name, target=cert.arn)
+    with denied("iot:AttachPolicy", "cert/other"):
+        client.attach_policy(policyName=name, target=arn("cert/other"))
+    with denied("iot:AttachPrincipalPolicy"):
+        client.attach_principal_policy(policyName=name, principal=cert.arn)
+
+
+def test_a_template_gets_a_role_only_from_whom_may_pass_it(node, iam, name):
+    body = template({"thing": thing_resource()}, "Name")
+    passed = f"arn:aws:iam::{ACCOUNT}:role/passed"
+    client = user(
+        node, iam, name, policy("iot:*ProvisioningTemplate"), policy("iam:PassRole", resource=passed)
+    )("iot")
+    client.create_provisioning_template(templateName=name, templateBody=body, provisioningRoleArn=passed)
+    with denied("iam:PassRole", "role/other"):
+        client.create_provisioning_template(
+            templateName=f"{name}-2", templateBody=body, provisioningRoleArn=f"{passed[:-6]}other"
+        )
+    with denied("iam:PassRole", "role/other"):
+        client.update_provisioning_template(templateName=name, provisioningRoleArn=f"{passed[:-6]}other")
+    client.update_provisioning_template(templateName=name, enabled=True)
 
 
 def test_conditions_and_not_action(node, iam, name):
@@ -177,7 +234,7 @@ def _refused(sts):
 def test_a_roles_credentials(node, iam, sts, name):
     made = assumable(iam, name, policy("iot:CreateThing", "iot:DescribeThing", resource=THINGS))
     before = datetime.now(UTC)
-    answer = assume(sts, name, "me@example.org", DurationSeconds=900)
+    answer = sts.assume_role(RoleArn=made["Arn"], RoleSessionName="me@example.org", DurationSeconds=900)
     credentials = answer["Credentials"]
     assert credentials["AccessKeyId"].startswith("ASIA")
     assert timedelta(seconds=890) < credentials["Expiration"] - before < timedelta(seconds=930)
@@ -257,8 +314,8 @@ def test_an_external_id(iam, sts, name):
         "Action": "sts:AssumeRole",
         "Condition": {"StringEquals": {"sts:ExternalId": "agreed"}},
     }
-    document = json.dumps({"Version": "2012-10-17", "Statement": statement})
-    iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)
+    trusting = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=trusting)
     assert assume(sts, name, ExternalId="agreed")["Credentials"]
     assert not _assumed(sts, name)
     with refused("AccessDenied", 403, modelled=False):

@@ -8,6 +8,7 @@ from typing import Any
 from sekisho.logic.arns import arn
 from sekisho.logic.policy import Bound
 from sekisho.logic.variables import connection_variables
+from sekisho.services.evidence import evidence
 from sekisho.services.identity import Identity
 
 OF_CONNECTIONS = ("iot:ClientId", "iot:Connection.")
@@ -40,28 +41,7 @@ class Authorizer:
         found = self._bound.explain(action, resource, context)
         if found.outcome == "ALLOWED" and self._limit is not None:  # then the session's own policy says no
             found = self._limit.explain(action, resource, context)
-        return {
-            "action": action,
-            "resource": resource,
-            "decision": found.outcome,
-            "policies": [
-                {
-                    "policyName": policy,
-                    "versionId": version,
-                    "statements": [
-                        {"index": index, "sid": sid, "effect": effect, "verdict": verdict, "why": why}
-                        for index, sid, effect, verdict, why in statements
-                    ],
-                }
-                for policy, version, statements in found.policies
-            ],
-            "variables": {name: _text(value) for name, value in found.variables.items()},
-            "missingVariables": list(found.missing),
-        }
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ", ".join(value)
+        return evidence(found)
 
 
 def request_variables(

@@ -13,7 +13,8 @@ from sekisho.logic.endpoints import why_not_here
 from sekisho.logic.lifecycle import may_connect
 from sekisho.logic.variables import certificate_attributes
 from sekisho.mqtt.reasons import Reason
-from sekisho.services.identity import Identity, iam_identity
+from sekisho.services.call import Principal
+from sekisho.services.identity import Identity
 from sekisho.store.statement import StoreError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ async def identify(hub: Hub, peer: Peer, client_id: str) -> Identity:
     """
     account, region = place_of(hub, peer)
     if peer.principal is not None:
-        return iam_identity(peer.principal, region)
+        return await _signed(hub, peer.principal, region)
     id = certificate_id(peer)
     if not id:
         raise Unidentified("NOT_AUTHENTICATED", "no client certificate was presented")
@@ -76,12 +77,7 @@ async def identify(hub: Hub, peer: Peer, client_id: str) -> Identity:
         async with asyncio.timeout(FAIL_CLOSED):
             identity = await hub.identities.load(account, region, id, client_id)
     except (StoreError, TimeoutError):
-        raise Unidentified(
-            "INTERNAL_SERVER_ERROR",
-            "the registry did not answer in time, so the connection was refused",
-            Reason.SERVER_UNAVAILABLE,
-            "SERVER_ERROR",
-        ) from None
+        raise _unanswered() from None
     if identity is None:
         raise Unidentified(
             "DEVICE_CERTIFICATE_NOT_REGISTERED",
@@ -109,6 +105,27 @@ async def identify(hub: Hub, peer: Peer, client_id: str) -> Identity:
             "NOT_AUTHENTICATED", f"certificate {id} is not valid at this time", identity=identity
         )
     return identity
+
+
+async def _signed(hub: Hub, principal: Principal, region: str) -> Identity:
+    """Who has signed, as IAM has it now."""
+    try:
+        async with asyncio.timeout(FAIL_CLOSED):
+            identity = await hub.identities.signed(principal, region)
+    except (StoreError, TimeoutError):
+        raise _unanswered() from None
+    if identity is None:
+        raise Unidentified("NOT_AUTHENTICATED", f"{principal.arn} does not exist any more")
+    return identity
+
+
+def _unanswered() -> Unidentified:
+    return Unidentified(
+        "INTERNAL_SERVER_ERROR",
+        "the registry did not answer in time, so the connection was refused",
+        Reason.SERVER_UNAVAILABLE,
+        "SERVER_ERROR",
+    )
 
 
 def attributes_of(identity: Identity, der: bytes | None) -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ from sekisho.aws.errors import (
 from sekisho.services import permission
 from sekisho.services.call import Call, Caller, Deps
 from sekisho.services.iam_resources import iam_resource
-from sekisho.services.resources import GLOBAL, actions, conditions, resource_arn
+from sekisho.services.resources import GLOBAL, actions, authorized_arn, conditions, resource_arn
 from sekisho.services.work import Document, Work, dumps
 from sekisho.store import tables
 from sekisho.store.statement import Conflict, Statement, StoreError
@@ -142,7 +142,8 @@ class Api:
         resource = await self._resource(caller, service, operation, members)
         audit = bound.audited and (service, operation) not in UNAUDITED
         try:
-            self._authorize(caller, service, operation, resource, members)
+            about = authorized_arn(operation, members, resource)
+            self._authorize(caller, service, operation, about, members)
             self.check(service, operation, members)
             return await self._run(bound, caller, service, operation, members, resource, audit)
         except AwsError as error:
@@ -208,6 +209,8 @@ class Api:
         for name in actions(service, operation, members):
             action = f"{ACTION_PREFIXES.get(service, service)}:{name}"
             if permission.outcome(caller, action, resource, now, context) != "ALLOWED":
+                why = permission.explained(caller, action, resource, now, context)
+                permission.record_denial(self.deps, caller, f"not authorized to perform {action}", why)
                 denied = DENIALS.get(service, AccessDeniedException)
                 raise denied(
                     f"User: {caller.principal.arn} is not authorized to perform: {action}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from sekisho.aws.errors import (
     AccessDeniedException,
@@ -15,7 +16,7 @@ from sekisho.logic.policy import MalformedPolicy, parse_policy
 from sekisho.logic.trust import Asker, parse_trust
 from sekisho.services.call import Call
 from sekisho.services.iam import ROLE, USER, read_entity, size_of
-from sekisho.services.permission import limited, outcome, variables
+from sekisho.services.permission import explained, limited, outcome, record_denial, variables
 from sekisho.services.session_tokens import seal_session
 from sekisho.services.work import Document
 
@@ -24,6 +25,8 @@ HOUR = 3600
 USERS_DEFAULT = 43_200
 SESSION_POLICY = 2048
 """Characters of a session policy (AWS STS API Reference, AssumeRole, Policy)."""
+
+UNTRUSTED = "its trust policy does not allow the caller"
 
 GIVEN = "credentials-iot:"
 """How the condition keys begin that a device's session keeps (AWS IoT Developer Guide, Authorizing direct
@@ -46,7 +49,7 @@ async def assume_role(
     account, name = _role_of(RoleArn)
     role = await read_entity(call.deps.store, account, ROLE, name)
     if role is None or role["Arn"] != RoleArn:
-        raise _denied(call, RoleArn)
+        raise _denied(call, RoleArn, "there is no such role")
     given = {"sts:RoleSessionName": RoleSessionName}
     if ExternalId is not None:
         given["sts:ExternalId"] = ExternalId
@@ -108,9 +111,12 @@ def _role_of(arn: str) -> tuple[str, str]:
     return parts[4], parts[5].rpartition("/")[2]
 
 
-def _denied(call: Call, role: str) -> AccessDeniedException:
-    """One message, whether there is no such role or it is not for the caller."""
+def _denied(call: Call, role: str, reason: str, **why: Any) -> AccessDeniedException:
+    """One message, whether there is no such role or it is not for the caller; explain tells the reason."""
     who = call.caller.principal
+    if not who.service:  # who asks in a device's name tells of the device
+        entry = {"action": ACTION, "resource": role, "decision": "REFUSED", **why}
+        record_denial(call.deps, call.caller, f"not authorized to assume the role: {reason}", entry)
     return AccessDeniedException(
         f"User: {who.arn} is not authorized to perform: {ACTION} on resource: {role}"
     )
@@ -121,12 +127,12 @@ def _check_trust(call: Call, role: Document, account: str, given: Mapping[str, s
     try:
         trust = parse_trust(role["AssumeRolePolicyDocument"])
     except MalformedPolicy:
-        raise _denied(call, role["Arn"]) from None
+        raise _denied(call, role["Arn"], "its trust policy cannot be read") from None
     context = {**variables(call.caller, call.now), **given}
     if principal.service:
         asker = Asker("Service", principal.account, (principal.service,))
         if account != principal.account or not trust.judge(asker, ACTION, context).decision.allowed:
-            raise _denied(call, role["Arn"])
+            raise _denied(call, role["Arn"], UNTRUSTED)
         return
     names = {principal.arn, principal.context.get("aws:PrincipalArn", principal.arn)}
     judged = trust.judge(Asker("AWS", principal.account, tuple(names)), ACTION, context)
@@ -135,8 +141,11 @@ def _check_trust(call: Call, role: Document, account: str, given: Mapping[str, s
     # Guide, "Cross-account resource access in IAM"), but a session's own policy still limits it.
     needless = judged.direct and account == principal.account and own == "IMPLICIT_DENY"
     needless = needless and not limited(call.caller, ACTION, role["Arn"], call.now)
-    if not judged.decision.allowed or not (own == "ALLOWED" or needless):
-        raise _denied(call, role["Arn"])
+    if not judged.decision.allowed:
+        raise _denied(call, role["Arn"], UNTRUSTED)
+    if not (own == "ALLOWED" or needless):
+        why = explained(call.caller, ACTION, role["Arn"], call.now, given)
+        raise _denied(call, role["Arn"], "the caller's own policies do not allow it", **why)
 
 
 def _check_session_policy(document: str | None) -> None:

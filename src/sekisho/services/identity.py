@@ -13,6 +13,7 @@ from sekisho.logic.arns import parse_arn
 from sekisho.logic.claims import claim_policy
 from sekisho.logic.policy import MalformedPolicy, NamedPolicy, Policy, PolicySet, parse_policy
 from sekisho.services.call import NO_CONTEXT, Principal
+from sekisho.services.principals import Principals
 from sekisho.services.revoked import RevokedSerials
 from sekisho.store import tables
 from sekisho.store.changes import Change
@@ -86,8 +87,9 @@ class Identities:
     came is used once and not kept.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, principals: Principals | None = None) -> None:
         self._store = store
+        self._principals = principals
         self._changes = 0
         self._registrations: dict[tuple[str, str, str], Registration] = {}
         self._policies: dict[tuple[str, str, str], NamedPolicy] = {}
@@ -119,6 +121,11 @@ class Identities:
                 kept.clear()
             kept[key] = value
         return value
+
+    async def signed(self, principal: Principal, region: str) -> Identity | None:
+        """The identity of who has signed, with its policies as they are now; None when it is gone."""
+        found = await self._principals.renewed(principal) if self._principals is not None else principal
+        return iam_identity(found, region) if found is not None else None
 
     async def load(self, account: str, region: str, certificate_id: str, client_id: str) -> Identity | None:
         """The identity, or None when the certificate is not registered in this account and region."""

@@ -11,7 +11,8 @@ from typing import Any
 
 from sekisho.aws.errors import AccessDeniedException
 from sekisho.logic.policy import Outcome, PolicySet
-from sekisho.services.call import NO_CONTEXT, Call, Caller
+from sekisho.services.call import NO_CONTEXT, Call, Caller, Deps
+from sekisho.services.evidence import evidence
 
 
 def variables(caller: Caller, now: float) -> dict[str, str]:
@@ -41,6 +42,23 @@ def outcome(
     return "ALLOWED" if all(one == "ALLOWED" for one in said) else "IMPLICIT_DENY"
 
 
+def explained(
+    caller: Caller, action: str, resource: str, now: float, context: Mapping[str, Any] = NO_CONTEXT
+) -> dict[str, Any]:
+    """Why the caller may not: what those of its policies say that do not let it, for explain."""
+    values = variables(caller, now)
+    found = [policies.bind(values).explain(action, resource, context) for policies in _sets(caller)]
+    against = next((one for one in found if one.outcome == "EXPLICIT_DENY"), None)
+    return evidence(against or next((one for one in found if one.outcome != "ALLOWED"), found[0]))
+
+
+def record_denial(deps: Deps, caller: Caller, reason: str, entry: Mapping[str, Any]) -> None:
+    """Keep for explain that a request was denied, and why."""
+    who = {"principal": caller.principal.arn, "sourceIp": caller.source_ip, "at": deps.clock.now()}
+    effect = "the request was answered 403"
+    deps.refusals.record(caller.account, caller.region, {**entry, **who, "reason": reason, "effect": effect})
+
+
 def limited(caller: Caller, action: str, resource: str, now: float) -> bool:
     """Whether a session's own policy does not allow it, whatever its role may do."""
     limit = caller.principal.limit
@@ -50,6 +68,12 @@ def limited(caller: Caller, action: str, resource: str, now: float) -> bool:
 def require_allowed(call: Call, action: str, resource: str) -> None:
     """For what an operation needs beside its own action, such as iam:PassRole; AccessDeniedException."""
     if outcome(call.caller, action, resource, call.now) != "ALLOWED":
+        record_denial(
+            call.deps,
+            call.caller,
+            f"not authorized to perform {action}",
+            explained(call.caller, action, resource, call.now),
+        )
         raise AccessDeniedException(
             f"User: {call.caller.principal.arn} is not authorized to perform: {action}"
             f" on resource: {resource}"

@@ -109,6 +109,20 @@ class Principals:
             temporary=True,
         )
 
+    async def renewed(self, principal: Principal) -> Principal | None:
+        """The same with its policies as they are now, or None when its user or role is gone."""
+        kind, _, rest = principal.arn.rpartition(":")[2].partition("/")
+        user = principal.context.get("aws:username")
+        if user is not None:
+            entity = await self.entity(principal.account, USER, user)
+        elif kind == "assumed-role":
+            entity = await self.entity(principal.account, ROLE, rest.partition("/")[0])
+        else:
+            return principal
+        if entity is None or entity.id != principal.user_id.partition(":")[0]:
+            return None
+        return principal._replace(policies=entity.policies)
+
     def _user(self, account: str, name: str, entity: Entity) -> Principal:
         context = _context(entity, "User") | {"aws:username": name}
         return Principal(entity.arn, account, entity.policies, entity.id, context=context)

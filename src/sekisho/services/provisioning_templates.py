@@ -16,6 +16,7 @@ from sekisho.logic.templates import TemplateError, TemplateKind, parse_template
 from sekisho.services.call import Call
 from sekisho.services.certificate_ends import TEMPLATE
 from sekisho.services.paging import key, page_of, token
+from sekisho.services.permission import require_allowed
 from sekisho.services.tagging import drop_tags, put_tags
 from sekisho.services.work import Document
 
@@ -40,6 +41,7 @@ async def create_provisioning_template(
     kind: TemplateKind = "JITP" if type == "JITP" else "FLEET_PROVISIONING"
     _check_body(templateBody, kind)
     hook = _hook(call, preProvisioningHook, kind) if preProvisioningHook is not None else None
+    require_allowed(call, "iam:PassRole", provisioningRoleArn)
     existing = await call.work.get(KIND, templateName)
     if existing is not None:
         raise ResourceAlreadyExistsException(
@@ -91,6 +93,8 @@ async def update_provisioning_template(
         raise InvalidRequestException("preProvisioningHook and removePreProvisioningHook exclude each other")
     if removePreProvisioningHook:
         template.pop("preProvisioningHook", None)
+    if provisioningRoleArn is not None:
+        require_allowed(call, "iam:PassRole", provisioningRoleArn)
     given = {
         "preProvisioningHook": _hook(call, hook, template["type"]) if hook is not None else None,
         "description": description,

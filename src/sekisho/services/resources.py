@@ -35,8 +35,25 @@ KINDS: Mapping[str, str] = {
 """Operation → the kind that its member means, where that is another than the table's: ``certificateId`` is
 also what boto3 calls the id of a CA's."""
 
-LISTS_OF_ONE = frozenset({"ListPolicyVersions", "ListSubscriptions", "ListTagsForResource"})
+LISTS_OF_ONE = frozenset(
+    {
+        "ListPolicyVersions",
+        "ListSubscriptions",
+        "ListTagsForResource",
+        "ListTargetsForPolicy",
+        "ListThingPrincipals",
+    }
+)
 """Lists that are about one resource; all others are about ``*``."""
+
+TARGETS: Mapping[str, str] = {
+    "AttachPolicy": "target",
+    "DetachPolicy": "target",
+    "AttachPrincipalPolicy": "principal",
+    "DetachPrincipalPolicy": "principal",
+}
+"""Operation → the member with the ARN that it is authorized for, where that is not what it is named for: who
+may give policies is said of the certificates (Service Authorization Reference, AWS IoT)."""
 
 WHOLE_ARNS = ("resourceArn", "target", "principal", "RoleArn")
 
@@ -67,6 +84,12 @@ CONDITIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
 }
 """Operation → member → the condition key that policies know it by (AWS IoT Developer Guide, Direct messaging
 policy examples)."""
+
+
+def authorized_arn(operation: str, members: Mapping[str, Any], resource: str) -> str:
+    """What policies must allow the operation on; ``resource`` is what it is about."""
+    target = members.get(TARGETS.get(operation, ""))
+    return target if isinstance(target, str) else resource
 
 
 def actions(service: str, operation: str, members: Mapping[str, Any]) -> tuple[str, ...]:
