@@ -5,6 +5,6 @@ from __future__ import annotations
 
 def main() -> None:
     from sekisho.cli.commands import app
-    from sekisho.cli.factory import commands  # noqa: F401  # adds `sekisho factory`
+    from sekisho.cli.factory import commands, manifest  # noqa: F401  # they add themselves
 
     app()

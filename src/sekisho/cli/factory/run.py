@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -25,7 +26,7 @@ def work_through(
     names: Iterable[str],
     count: int,
     place: Place,
-    seal: Seal,
+    seal: Seal | None,
     pace: Pace,
 ) -> None:
     """Run the line with a progress bar, and say what came of it; raises `typer.Exit` unless all is well."""
@@ -67,3 +68,15 @@ def work_through(
 def leave_no_core() -> None:
     """A core dump would hold the keys that this process has in memory."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def read_file(path: Path, limit: int = 1024 * 1024) -> bytes:
+    """A file of at most ``limit`` bytes; raises `typer.Exit` with words."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise fail(f"{path}: {error.strerror}") from None
+    if len(content) > limit:
+        raise fail(f"{path} has more than {limit} bytes")
+    return content
