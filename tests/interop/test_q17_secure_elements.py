@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from interop.asking import ask
 from interop.devices import allow, document, new_csr, new_key
 from interop.wire import Wire
 from tokens import MODULE, Tokens
@@ -140,12 +141,3 @@ def test_q17_the_certificate_without_the_token_is_worth_nothing(tokens, start, t
     thief.make_key("press-9", "press-9")
     tokens.environment = thief.environment
     start("press-9", "press-9", ok=False)
-
-
-def ask(wire: Wire, topic: str, **members: Any) -> dict[str, Any]:
-    """One request of the fleet provisioning API and its answer."""
-    wire.subscribe(f"{topic}/accepted", f"{topic}/rejected")
-    wire.publish(topic, json.dumps(members).encode())
-    answer = wire.message()
-    assert answer.topic == f"{topic}/accepted", answer.payload
-    return json.loads(answer.payload)
