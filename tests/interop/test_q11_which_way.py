@@ -1,6 +1,6 @@
-"""Question 11: which way for a contract manufacturer? `sekisho advise` asks what may be known to whom and answers
-with a method and its commands. They are run here as they are printed, in a shell, with the AWS CLI, and a device
-connects with what comes of them.
+"""Question 11: which way for a contract manufacturer? `sekisho advise` asks what may be known to whom and
+answers with a method and its commands. They are run here as they are printed, in a shell, with the AWS CLI,
+and a device connects with what comes of them.
 """
 
 from __future__ import annotations
