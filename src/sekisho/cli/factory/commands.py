@@ -62,7 +62,7 @@ Data = Annotated[
 
 @factory.command("make")
 def make(
-    count: Annotated[int, typer.Option(min=1, max=10_000_000, help="How many devices there are to be.")],
+    count: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many devices there are to be.")],
     name: Annotated[str, typer.Option(help="Thing names, with the number as {n}: 'press-{n:05}'.")],
     out: Out,
     recipient: To = None,

@@ -27,14 +27,14 @@ class JournalError(Exception):
 class Journal:
     """The journal of one folder, locked as long as it is open.
 
-    ``done`` maps a device to its certificate id, ``failed`` to words, and ``begun`` to the SHA-256 of every
-    key with which it was ever asked for; ``lost`` are certificates whose keys died, to be removed.
+    ``done`` are devices; ``failed`` maps others to words, and ``begun`` to the SHA-256 of every key with
+    which they were ever asked for; ``lost`` are certificates whose keys died, to be removed.
     """
 
     def __init__(self, folder: Path, job: Mapping[str, Any]) -> None:
         """Begin or go on; raises `JournalError`. ``job`` is what must be the same again."""
         self.path = folder / NAME
-        self.done: dict[str, str] = {}
+        self.done: set[str] = set()
         self.begun: dict[str, set[str]] = {}
         self.failed: dict[str, str] = {}
         self.lost: set[str] = set()
@@ -79,10 +79,11 @@ class Journal:
 
     def _take(self, certificates: Mapping[str, str], failed: Mapping[str, str]) -> None:
         self.batches += 1
-        self.done |= certificates
+        self.done |= certificates.keys()
         self.failed |= failed
         for name in certificates:
             self.failed.pop(name, None)
+            self.begun.pop(name, None)
 
     def _read(self, job: dict[str, Any]) -> None:
         whole = 0
