@@ -33,6 +33,8 @@ def work_through(
     leave_no_core()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
+    # Not its port: a node may be started again on another one.
+    described = {**described, "node": place.endpoint.rpartition(":")[0]}
     again = f"run the same command again to go on; {place.folder / NAME} knows what is done"
     try:
         place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
