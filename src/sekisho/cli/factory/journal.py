@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 NAME = "journal.jsonl"
+BEGINNINGS = tuple(f'{{"{word}"'.encode() for word in ("job", "begun", "done", "lost"))
 MAX_LINE = 8 * 1024 * 1024
 """Bytes; a batch of the largest size needs far less."""
 
@@ -89,6 +90,10 @@ class Journal:
         whole = 0
         for number, line in enumerate(iter(lambda: self._file.readline(MAX_LINE), b""), start=1):
             if not line.endswith(b"\n"):
+                # Cut off, unless it is longer than any of ours or does not begin as one.
+                ours = any(line.startswith(begin[: len(line)]) for begin in BEGINNINGS)
+                if len(line) == MAX_LINE or not ours:
+                    raise JournalError(f"{self.path}: line {number} is not a line of a journal")
                 break
             try:
                 self._line(json.loads(line), number, job)
