@@ -7,7 +7,8 @@ request for a certificate, gets one by fleet provisioning, and has the token sig
         --endpoint localhost:8883 --ca .sekisho/ca.pem --claim claim.crt claim.key \\
         --module /usr/lib/softhsm/libsofthsm2.so --token press-7
 
-What is kept on the disk is the certificate, which is no secret. The claim is for the first start only.
+What is kept on the disk is the certificate, which is no secret. The claim is for the first start only. Where
+the factory signs instead, `--request` prints the request of the token's key; the answer goes to SERIAL.crt.
 """
 
 from __future__ import annotations
@@ -103,15 +104,19 @@ def main() -> None:
     parser.add_argument(
         "--serial", required=True, help="serial number, and the label of the key in the token"
     )
-    parser.add_argument("--endpoint", required=True, help="host:port of MQTT over TLS")
-    parser.add_argument("--ca", required=True, help="PEM file of the CA that the device trusts")
-    parser.add_argument("--template", required=True, help="provisioning template")
+    parser.add_argument("--request", action="store_true", help="print a signing request, and end")
+    parser.add_argument("--endpoint", help="host:port of MQTT over TLS")
+    parser.add_argument("--ca", help="PEM file of the CA that the device trusts")
+    parser.add_argument("--template", help="provisioning template, for the first start")
     parser.add_argument("--claim", nargs=2, metavar=("CERTIFICATE", "KEY"), help="for the first start")
     parser.add_argument("--module", required=True, help="the token's PKCS #11 library")
     parser.add_argument("--token", required=True, help="the token's label")
     parser.add_argument("--folder", default=".", type=Path, help="where the certificate is kept")
     arguments = parser.parse_args()
     pin = os.environ["PKCS11_PIN"]
+    if arguments.request:
+        print(signed_request(arguments.module, arguments.token, pin, arguments.serial), end="")
+        return
     host, _, port = arguments.endpoint.rpartition(":")
     where: dict[str, Any] = {"endpoint": host, "port": int(port), "ca_filepath": arguments.ca}
     kept = arguments.folder / f"{arguments.serial}.crt"

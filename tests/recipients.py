@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -17,18 +15,14 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from cryptography.x509.oid import NameOID
 
-DAY = datetime.timedelta(days=1)
+from api import authorities
+from api.authorities import DAY
 
 
 def self_signed(key: Any, common_name: str, *, days: int = 30, ago: int = 1) -> x509.Certificate:
     """A certificate of its own, valid from ``ago`` days before today and for ``days`` days."""
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-    begin = datetime.datetime.now(datetime.UTC) - ago * DAY
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(x509.random_serial_number())
-    return builder.not_valid_before(begin).not_valid_after(begin + days * DAY).sign(key, hashes.SHA256())
+    return authorities.self_signed(common_name, key, begins=-ago * DAY, ends=(days - ago) * DAY).certificate
 
 
 class Recipient:

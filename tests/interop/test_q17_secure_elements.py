@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from command import sekisho
+from interop.asking import ask
 from interop.devices import allow, document, new_csr, new_key
 from interop.wire import Wire
 from tokens import MODULE, Tokens
@@ -69,10 +71,10 @@ def tokens(tmp_path):
 def start(node, claim, tokens, tmp_path):
     """Starts the example as a device of this serial number; what it says."""
 
-    def run(serial: str, token: str, ok: bool = True) -> str:
-        command = [sys.executable, EXAMPLE, "--serial", serial, "--template", TEMPLATE]
+    def run(serial: str, token: str, *more: str, ok: bool = True) -> str:
+        command = [sys.executable, EXAMPLE, "--serial", serial, "--module", MODULE, "--token", token]
+        command += more or ["--template", TEMPLATE, "--claim", claim.certificate, claim.key]
         command += ["--endpoint", node.endpoints["mqtt"], "--ca", node.ca, "--folder", tmp_path]
-        command += ["--module", MODULE, "--token", token, "--claim", claim.certificate, claim.key]
         run = subprocess.run(
             [*map(str, command)], env=tokens.environment, capture_output=True, text=True, timeout=100
         )
@@ -112,6 +114,22 @@ def test_q17_a_device_with_a_token_is_provisioned_and_connects(iot, observer, to
     assert not any(b"PRIVATE" in path.read_bytes() for path in kept)
 
 
+def test_q17_the_factory_signs_the_tokens_request(node, iot, observer, tokens, start, tmp_path):
+    observer.subscribe("devices/press-10/hello")
+    token = tokens.new("press-10")
+    (tmp_path / "csrs").mkdir()
+    (tmp_path / "csrs/press-10.csr").write_text(start("press-10", token, "--request"))
+    policy = document(allow("*", "*"))
+    iot.create_policy(policyName="signed-elements", policyDocument=policy)
+    words = ["factory", "sign", "--csrs", tmp_path / "csrs", "--policy", "signed-elements"]
+    sekisho(*words, "--out", tmp_path / "out", "--data", node.data)
+    (handed,) = json.loads((tmp_path / "out/press-10.json").read_text())["devices"]
+    (tmp_path / "press-10.crt").write_text(handed["certificatePem"])
+    # No claim: the certificate is there already, and its key never was anywhere but in the token.
+    assert start("press-10", token) == "connected as press-10, the key in token press-10\n"
+    assert observer.message().payload == b"from a token"
+
+
 def test_q17_a_device_without_one_too(node, iot, observer, claim, tmp_path):
     observer.subscribe("devices/press-8/hello")
     key, pem = new_key()
@@ -140,12 +158,3 @@ def test_q17_the_certificate_without_the_token_is_worth_nothing(tokens, start, t
     thief.make_key("press-9", "press-9")
     tokens.environment = thief.environment
     start("press-9", "press-9", ok=False)
-
-
-def ask(wire: Wire, topic: str, **members: Any) -> dict[str, Any]:
-    """One request of the fleet provisioning API and its answer."""
-    wire.subscribe(f"{topic}/accepted", f"{topic}/rejected")
-    wire.publish(topic, json.dumps(members).encode())
-    answer = wire.message()
-    assert answer.topic == f"{topic}/accepted", answer.payload
-    return json.loads(answer.payload)

@@ -41,7 +41,7 @@ def reach(data: Path | None, connections: int = 10) -> Reached:
         except KeyError as error:
             raise fail(f'{error.args[0]} is not set; use: eval "$(sekisho env)"') from None
         try:
-            return Reached(Session().create_client("iot", config=more), endpoint, _pem(ca))
+            return _reached(Session().create_client("iot", config=more), endpoint, ca)
         except BotoCoreError as error:
             raise fail(str(error)) from None
     data = DEFAULT_DATA if data is None else data
@@ -57,11 +57,18 @@ def reach(data: Path | None, connections: int = 10) -> Reached:
         aws_secret_access_key=secret,
         config=more.merge(ClientConfig(proxies={})),
     )
-    return Reached(client, at["mqtt"], _pem(Path(at["ca"])))
+    return _reached(client, at["mqtt"], Path(at["ca"]))
 
 
-def _pem(path: Path) -> str:
+def _reached(client: Any, listener: str, ca: Path) -> Reached:
+    """The host is the account's and region's own: a device is told apart by the name that it asks for."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
     try:
-        return path.read_text()
+        host = client.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
+    except (BotoCoreError, ClientError) as error:
+        raise fail(f"the node does not answer: {error}") from None
+    try:
+        return Reached(client, f"{host}:{listener.rpartition(':')[2]}", ca.read_text())
     except OSError as error:
-        raise fail(f"{path}: {error.strerror}") from None
+        raise fail(f"{ca}: {error.strerror}") from None

@@ -27,7 +27,7 @@ from sekisho.cli.factory.handover import (
 )
 from sekisho.cli.factory.jobs import KEYS, Import, Make, Sign, check_name, plain_template
 from sekisho.cli.factory.line import Pace, Place, Refused
-from sekisho.cli.factory.run import leave_no_core, work_through
+from sekisho.cli.factory.run import leave_no_core, read_file, work_through
 from sekisho.cli.node_client import reach
 
 factory = typer.Typer(
@@ -62,7 +62,7 @@ Data = Annotated[
 
 @factory.command("make")
 def make(
-    count: Annotated[int, typer.Option(min=1, max=10_000_000, help="How many devices there are to be.")],
+    count: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many devices there are to be.")],
     name: Annotated[str, typer.Option(help="Thing names, with the number as {n}: 'press-{n:05}'.")],
     out: Out,
     recipient: To = None,
@@ -167,8 +167,8 @@ def open_(
 ) -> None:
     """Print what is in a hand-over file as JSON. Nothing is written to a disk."""
     leave_no_core()
-    content = _content(file, MAX_FILE)
-    passphrase = _content(passphrase_file, 4096).rstrip(b"\r\n") if passphrase_file else None
+    content = read_file(file, MAX_FILE)
+    passphrase = read_file(passphrase_file, 4096).rstrip(b"\r\n") if passphrase_file else None
     try:
         if file.suffix == Plain.suffix:
             opened = content
@@ -177,7 +177,7 @@ def open_(
         elif certificate is None or key is None:
             raise fail("say for whom it is: --certificate and --key of the recipient")
         else:
-            opened = open_envelope(content, _content(certificate), _content(key), passphrase)
+            opened = open_envelope(content, read_file(certificate), read_file(key), passphrase)
     except HandOverError as error:
         raise fail(f"{file}: {error}") from None
     sys.stdout.write(opened.decode())
@@ -214,13 +214,15 @@ def _seal(recipients: list[Path] | None, passphrases: Path | None, together: boo
         if passphrases is not None:
             if recipients or together:
                 raise fail("--passphrases is for one file per device and no recipient")
-            return WithPassphrases(read_passphrases(_content(passphrases, MAX_FILE).decode(errors="replace")))
+            return WithPassphrases(
+                read_passphrases(read_file(passphrases, MAX_FILE).decode(errors="replace"))
+            )
         if not recipients:
             return Plain()
         found = []
         for path in recipients:
             try:
-                found.append(x509.load_pem_x509_certificate(_content(path)))
+                found.append(x509.load_pem_x509_certificate(read_file(path)))
             except ValueError:
                 raise fail(f"{path} is not PEM of a certificate") from None
         return ForRecipients(found, time.time())
@@ -233,7 +235,7 @@ def _template(path: Path | None, policy: str | None, thing_type: str | None) -> 
         return plain_template(policy, thing_type)
     if policy is not None or thing_type is not None:
         raise fail("--policy and --thing-type are for runs without --template; put them into the template")
-    return _content(path).decode(errors="replace")
+    return read_file(path).decode(errors="replace")
 
 
 def _parameters(given: list[str] | None) -> dict[str, str]:
@@ -251,7 +253,7 @@ def _same(template: str, parameters: Mapping[str, str], recipients: list[Path] |
     return {
         "template": hashlib.sha256(template.encode()).hexdigest()[:16],
         "parameters": dict(parameters),
-        "recipients": [hashlib.sha256(_content(path)).hexdigest()[:16] for path in recipients or ()],
+        "recipients": [hashlib.sha256(read_file(path)).hexdigest()[:16] for path in recipients or ()],
     }
 
 
@@ -271,14 +273,3 @@ def _files(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     if not found:
         raise fail(f"{folder} has no file that ends in {' or '.join(suffixes)}")
     return found
-
-
-def _content(path: Path, limit: int = 1024 * 1024) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(limit + 1)
-    except OSError as error:
-        raise fail(f"{path}: {error.strerror}") from None
-    if len(content) > limit:
-        raise fail(f"{path} has more than {limit} bytes")
-    return content

@@ -29,6 +29,7 @@ from sekisho.logic.certificates import (
     parse_certificate,
     parse_csr,
 )
+from sekisho.logic.manifest import Chip
 from sekisho.logic.templates import TemplateError, expand, parse_template
 
 KEYS = ("p256", "p384", "rsa2048", "rsa3072")
@@ -251,6 +252,24 @@ class Import(Taking):
         except BadCertificate as error:
             raise Refused(f"{self._files[name].name}: {error}") from None
         return Prepared(name, key_hash(certificate.public_key()), certificate_pem(certificate))
+
+
+class Manifest(Taking):
+    """The entries of a vendor's manifest by the name of their thing, or of the entry if it cannot be used."""
+
+    def __init__(
+        self, iot: Any, policy: str | None, thing_type: str | None, entries: Mapping[str, Chip | str]
+    ) -> None:
+        super().__init__(iot, policy, thing_type)
+        self._entries = entries
+
+    def prepare(self, name: str) -> Prepared:
+        entry = self._entries[name]
+        if isinstance(entry, str):
+            raise Refused(entry)
+        check_name(name)
+        certificate = x509.load_pem_x509_certificate(entry.certificate.encode())
+        return Prepared(name, key_hash(certificate.public_key()), entry.certificate)
 
 
 def read_pem(path: Path) -> str:

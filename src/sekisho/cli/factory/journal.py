@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 NAME = "journal.jsonl"
+BEGINNINGS = tuple(f'{{"{word}"'.encode() for word in ("job", "begun", "done", "lost"))
 MAX_LINE = 8 * 1024 * 1024
 """Bytes; a batch of the largest size needs far less."""
 
@@ -27,14 +28,14 @@ class JournalError(Exception):
 class Journal:
     """The journal of one folder, locked as long as it is open.
 
-    ``done`` maps a device to its certificate id, ``failed`` to words, and ``begun`` to the SHA-256 of every
-    key with which it was ever asked for; ``lost`` are certificates whose keys died, to be removed.
+    ``done`` are devices; ``failed`` maps others to words, and ``begun`` to the SHA-256 of every key with
+    which they were ever asked for; ``lost`` are certificates whose keys died, to be removed.
     """
 
     def __init__(self, folder: Path, job: Mapping[str, Any]) -> None:
         """Begin or go on; raises `JournalError`. ``job`` is what must be the same again."""
         self.path = folder / NAME
-        self.done: dict[str, str] = {}
+        self.done: set[str] = set()
         self.begun: dict[str, set[str]] = {}
         self.failed: dict[str, str] = {}
         self.lost: set[str] = set()
@@ -79,15 +80,20 @@ class Journal:
 
     def _take(self, certificates: Mapping[str, str], failed: Mapping[str, str]) -> None:
         self.batches += 1
-        self.done |= certificates
+        self.done |= certificates.keys()
         self.failed |= failed
         for name in certificates:
             self.failed.pop(name, None)
+            self.begun.pop(name, None)
 
     def _read(self, job: dict[str, Any]) -> None:
         whole = 0
         for number, line in enumerate(iter(lambda: self._file.readline(MAX_LINE), b""), start=1):
             if not line.endswith(b"\n"):
+                # Cut off, unless it is longer than any of ours or does not begin as one.
+                ours = any(line.startswith(begin[: len(line)]) for begin in BEGINNINGS)
+                if len(line) == MAX_LINE or not ours:
+                    raise JournalError(f"{self.path}: line {number} is not a line of a journal")
                 break
             try:
                 self._line(json.loads(line), number, job)

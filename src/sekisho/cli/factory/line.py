@@ -81,17 +81,21 @@ class Pace(NamedTuple):
 
 @dataclass(slots=True)
 class Line:
-    """One run; ``told`` hears of each batch how many devices are done and how many failed."""
+    """One run; ``told`` hears of each batch how many devices are done and how many failed.
+
+    Without a ``seal`` there is nothing to hand over.
+    """
 
     job: Job
     journal: Journal
     place: Place
-    seal: Seal
+    seal: Seal | None
     pace: Pace
     told: Callable[[int, int], None]
 
     def run(self, names: Iterable[str]) -> None:
         """Do every device that is not done; raises `Stopped`."""
+        self.journal.failed.clear()  # what failed before is tried again, or is not there any more
         for draft in self.place.folder.glob(f".*{DRAFT}"):
             draft.unlink()
         waiting = (name for name in names if name not in self.journal.done)
@@ -117,7 +121,7 @@ class Line:
         self.told(len(devices), len(failed))
 
     def _prepare(self, name: str) -> Prepared:
-        lacking = self.seal.lacks(name)
+        lacking = None if self.seal is None else self.seal.lacks(name)
         if lacking:
             raise Refused(lacking)
         return self.job.prepare(name)
@@ -142,7 +146,7 @@ class Line:
         raise AssertionError("unreachable")
 
     def _hand_over(self, devices: Sequence[Device]) -> None:
-        if not devices:
+        if not devices or self.seal is None:
             return
         place = self.place
         if self.pace.together:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -25,13 +26,15 @@ def work_through(
     names: Iterable[str],
     count: int,
     place: Place,
-    seal: Seal,
+    seal: Seal | None,
     pace: Pace,
 ) -> None:
     """Run the line with a progress bar, and say what came of it; raises `typer.Exit` unless all is well."""
     leave_no_core()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
+    # Not its port: a node may be started again on another one.
+    described = {**described, "node": place.endpoint.rpartition(":")[0]}
     again = f"run the same command again to go on; {place.folder / NAME} knows what is done"
     try:
         place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -67,3 +70,15 @@ def work_through(
 def leave_no_core() -> None:
     """A core dump would hold the keys that this process has in memory."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def read_file(path: Path, limit: int = 1024 * 1024) -> bytes:
+    """A file of at most ``limit`` bytes; raises `typer.Exit` with words."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise fail(f"{path}: {error.strerror}") from None
+    if len(content) > limit:
+        raise fail(f"{path} has more than {limit} bytes")
+    return content
