@@ -120,6 +120,15 @@ async def _certificate(call: Call, planned: PlannedCertificate) -> Document:
         raise CertificateStateException(f"{why_not}. Id: {planned.certificate_id}")
     if existing["status"] == planned.status:
         return existing
+    # One that waits for its activation gets it; of others the guide leaves open what holds without a setting.
+    setting = planned.override_settings.get("Status", "REPLACE")
+    if existing["status"] != "PENDING_ACTIVATION" and setting != "REPLACE":
+        if setting == "DO_NOTHING":
+            return existing
+        raise ConflictingResourceUpdateException(
+            f"Certificate {planned.certificate_id} is {existing['status']}, and the OverrideSettings of "
+            f"{planned.logical} do not let it become {planned.status}"
+        )
     changed = {"status": planned.status, "customerVersion": existing["customerVersion"] + 1}
     return await call.work.put("cert", planned.certificate_id, existing | changed, what=planned.status)
 
