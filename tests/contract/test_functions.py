@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -14,13 +16,15 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from interop.devices import until
+from scale.test_workers import alive
 from sekisho.functions.callables import PythonFunctions
 from sekisho.functions.chosen import choose
 from sekisho.functions.endpoint import EndpointFunctions
 from sekisho.functions.interface import MOST, FunctionError, Functions
 
 MODULE = """
-import os, sys, time, threading
+import os, subprocess, sys, time
 
 def echo(event):
     return {"heard": event}
@@ -77,6 +81,11 @@ def garbage(event):
             pass
     return {}
 
+def spawns(event):
+    with open(event["file"], "w") as file:
+        file.write(str(subprocess.Popen(["sleep", "3600"]).pid))
+    time.sleep(60)
+
 def settings(event):
     return {"names": sorted(name for name in os.environ if name.startswith("SEKISHO_"))}
 
@@ -85,7 +94,7 @@ not_callable = 7
 
 NAMES = [
     "echo", "handler", "wrong", "nothing", "unsayable", "long", "pid", "hangs", "dies", "eats", "talks",
-    "garbage", "settings",
+    "garbage", "settings", "spawns",
 ]  # fmt: skip
 
 
@@ -313,9 +322,6 @@ def test_one_that_dies_between_calls_is_not_noticed(folder):
     async def body():
         async with closing(callables(folder, at_once=1)) as functions:
             pid = (await functions.invoke("pid", {}))["pid"]
-            import os
-            import signal
-
             os.kill(pid, signal.SIGKILL)
             while Path(f"/proc/{pid}").exists():
                 await asyncio.sleep(0.01)
@@ -323,6 +329,16 @@ def test_one_that_dies_between_calls_is_not_noticed(folder):
             assert (await functions.invoke("pid", {}))["pid"] != pid
 
     run(body())
+
+
+def test_what_it_has_started_ends_with_it(folder, tmp_path):
+    async def body():
+        async with closing(callables(folder)) as functions:
+            await refused(functions, "spawns", {"file": str(tmp_path / "pid")})
+
+    run(body())
+    pid = int((tmp_path / "pid").read_text())
+    until(lambda: not alive(pid))
 
 
 def test_memory_has_a_limit(folder):
