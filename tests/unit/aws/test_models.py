@@ -143,14 +143,18 @@ def test_fleet_provisioning_has_a_client() -> None:
 
 def test_own_operations_are_those_of_the_interface() -> None:
     assert sorted(service("sekisho").python_names()) == [
+        "delete_topic_trigger",
         "describe_broker",
         "describe_clock",
         "describe_node",
         "expire_ownership_token",
+        "expire_provisioning_claim",
         "list_connections",
         "list_refusals",
         "list_sessions",
         "list_shared_subscriptions",
+        "list_topic_triggers",
+        "put_topic_trigger",
         "set_clock",
     ]
     assert {name: sorted(o.members) for name, o in service("iotidentity").operations.items()} == {
