@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +19,9 @@ from structlog.testing import capture_logs
 
 from interop.devices import until
 from scale.test_workers import alive
+from sekisho.aws.errors import InvalidSignatureException
+from sekisho.aws.request import Request
+from sekisho.aws.sigv4 import credential_of, verify
 from sekisho.functions.callables import PythonFunctions
 from sekisho.functions.chosen import choose
 from sekisho.functions.endpoint import EndpointFunctions
@@ -118,9 +122,10 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *arguments: Any) -> None: ...
 
     def do_POST(self) -> None:
-        event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        raw = self.rfile.read(int(self.headers["Content-Length"]))
+        event = json.loads(raw)
         name = self.path.split("/")[3]
-        self.server.seen.append((self.path, dict(self.headers)))  # type: ignore[attr-defined]
+        self.server.seen.append((self.path, dict(self.headers), raw))  # type: ignore[attr-defined]
         failed = False
         match name:
             case "echo":
@@ -423,13 +428,19 @@ def test_requests_are_as_lambda_wants_them(lambda_server):
             await functions.invoke("echo", {"a": 1})
 
     run(body())
-    (path, signed), (plain, unsigned) = lambda_server.seen[-2:]
+    (path, signed, raw), (plain, unsigned, _) = lambda_server.seen[-2:]
     assert path == "/2015-03-31/functions/echo/invocations?Qualifier=prod"
     assert plain == "/2015-03-31/functions/echo/invocations"
     assert signed["X-Amz-Invocation-Type"] == "RequestResponse"
     assert signed["Authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
     assert "/us-east-1/lambda/aws4_request" in signed["Authorization"]
     assert "Authorization" not in unsigned
+    # As the node itself judges who signs what it is sent.
+    headers = {name.lower(): value for name, value in signed.items()}
+    request = Request("POST", *path.split("?"), headers, raw)
+    verify(request, credential_of(request), "secret", time.time())
+    with pytest.raises(InvalidSignatureException):
+        verify(request, credential_of(request), "another secret", time.time())
 
 
 def test_an_endpoint_where_nobody_is():
