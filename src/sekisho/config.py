@@ -101,7 +101,7 @@ SETTINGS: dict[str, Setting] = {
         4, "calls of one function at a time; a Python one has as many processes"
     ),
     "functions.waiting": Setting(100, "calls of one function that may wait for their turn"),
-    "functions.memory": Setting(536870912, "bytes of address space of a function's process; 0: no limit"),
+    "functions.memory": Setting(1073741824, "bytes of address space of a function's process; 0: no limit"),
     "log.level": Setting("warning", "debug, info, warning or error"),
 }
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,13 +17,18 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from interop.devices import until
+from scale.test_workers import alive
+from sekisho.aws.errors import InvalidSignatureException
+from sekisho.aws.request import Request
+from sekisho.aws.sigv4 import credential_of, verify
 from sekisho.functions.callables import PythonFunctions
 from sekisho.functions.chosen import choose
 from sekisho.functions.endpoint import EndpointFunctions
 from sekisho.functions.interface import MOST, FunctionError, Functions
 
 MODULE = """
-import os, sys, time, threading
+import os, subprocess, sys, time
 
 def echo(event):
     return {"heard": event}
@@ -77,6 +85,11 @@ def garbage(event):
             pass
     return {}
 
+def spawns(event):
+    with open(event["file"], "w") as file:
+        file.write(str(subprocess.Popen(["sleep", "3600"]).pid))
+    time.sleep(60)
+
 def settings(event):
     return {"names": sorted(name for name in os.environ if name.startswith("SEKISHO_"))}
 
@@ -85,7 +98,7 @@ not_callable = 7
 
 NAMES = [
     "echo", "handler", "wrong", "nothing", "unsayable", "long", "pid", "hangs", "dies", "eats", "talks",
-    "garbage", "settings",
+    "garbage", "settings", "spawns",
 ]  # fmt: skip
 
 
@@ -109,9 +122,10 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *arguments: Any) -> None: ...
 
     def do_POST(self) -> None:
-        event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        raw = self.rfile.read(int(self.headers["Content-Length"]))
+        event = json.loads(raw)
         name = self.path.split("/")[3]
-        self.server.seen.append((self.path, dict(self.headers)))  # type: ignore[attr-defined]
+        self.server.seen.append((self.path, dict(self.headers), raw))  # type: ignore[attr-defined]
         failed = False
         match name:
             case "echo":
@@ -313,9 +327,6 @@ def test_one_that_dies_between_calls_is_not_noticed(folder):
     async def body():
         async with closing(callables(folder, at_once=1)) as functions:
             pid = (await functions.invoke("pid", {}))["pid"]
-            import os
-            import signal
-
             os.kill(pid, signal.SIGKILL)
             while Path(f"/proc/{pid}").exists():
                 await asyncio.sleep(0.01)
@@ -323,6 +334,16 @@ def test_one_that_dies_between_calls_is_not_noticed(folder):
             assert (await functions.invoke("pid", {}))["pid"] != pid
 
     run(body())
+
+
+def test_what_it_has_started_ends_with_it(folder, tmp_path):
+    async def body():
+        async with closing(callables(folder)) as functions:
+            await refused(functions, "spawns", {"file": str(tmp_path / "pid")})
+
+    run(body())
+    pid = int((tmp_path / "pid").read_text())
+    until(lambda: not alive(pid))
 
 
 def test_memory_has_a_limit(folder):
@@ -407,13 +428,19 @@ def test_requests_are_as_lambda_wants_them(lambda_server):
             await functions.invoke("echo", {"a": 1})
 
     run(body())
-    (path, signed), (plain, unsigned) = lambda_server.seen[-2:]
+    (path, signed, raw), (plain, unsigned, _) = lambda_server.seen[-2:]
     assert path == "/2015-03-31/functions/echo/invocations?Qualifier=prod"
     assert plain == "/2015-03-31/functions/echo/invocations"
     assert signed["X-Amz-Invocation-Type"] == "RequestResponse"
     assert signed["Authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
     assert "/us-east-1/lambda/aws4_request" in signed["Authorization"]
     assert "Authorization" not in unsigned
+    # As the node itself judges who signs what it is sent.
+    headers = {name.lower(): value for name, value in signed.items()}
+    request = Request("POST", *path.split("?"), headers, raw)
+    verify(request, credential_of(request), "secret", time.time())
+    with pytest.raises(InvalidSignatureException):
+        verify(request, credential_of(request), "another secret", time.time())
 
 
 def test_an_endpoint_where_nobody_is():

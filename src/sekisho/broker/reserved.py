@@ -27,6 +27,13 @@ SERVICE = "iotidentity"
 
 CBOR = "/cbor"
 
+CODES = {
+    "AccessDeniedException": "AccessDenied",
+    "InternalFailureException": "InternalError",
+    "ServiceUnavailableException": "InternalError",
+}
+"""How these topics spell what any operation may answer."""
+
 OPERATIONS = {
     "create": "CreateKeysAndCertificate",
     "create-from-csr": "CreateCertificateFromCsr",
@@ -76,8 +83,9 @@ class FleetProvisioning:
             status = self._api.error_status(SERVICE, error)
             # Text of a device's own may be in it, and no encoding has lone surrogates.
             words = error.message.encode("utf-8", "replace").decode()
-            body = orjson.dumps({"statusCode": status, "errorCode": error.code, "errorMessage": words})
-            effect = f"{topic}: {status} {error.code}"
+            code = CODES.get(error.code, error.code)
+            body = orjson.dumps({"statusCode": status, "errorCode": code, "errorMessage": words})
+            effect = f"{topic}: {status} {code}"
             client.record(action=_action(message.topic), resource=message.topic, reason=words, effect=effect)
         finally:
             self._under_way[session] -= 1

@@ -102,7 +102,7 @@ class Process:
 
     async def _overhear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, say: Any) -> None:
         rest = b""
-        with contextlib.suppress(OSError):
+        try:
             while piece := await reader.read(4096):
                 *lines, rest = (rest + piece).split(b"\n")
                 for line in lines:
@@ -110,9 +110,12 @@ class Process:
                 if len(rest) > LINE:
                     self._say(say, rest)
                     rest = b""
+        except OSError:
+            pass  # what came until then is in the log
+        finally:
+            writer.close()
         if rest:
             self._say(say, rest)
-        writer.close()
 
     def _say(self, say: Any, line: bytes) -> None:
         self._lines += 1

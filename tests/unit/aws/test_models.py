@@ -174,6 +174,7 @@ def test_own_operations_are_those_of_the_interface() -> None:
         "put_certificate_validity",
         "register_certificate_on_connect",
         "renew_certificate",
+        "put_topic_trigger",
         "set_clock",
         "start_certificate_renewal",
     ]

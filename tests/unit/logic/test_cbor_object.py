@@ -49,12 +49,30 @@ def test_a_map_that_is_cut_off_or_goes_on_is_refused(document, data):
         read_cbor_object(raw + b"\xf6")
 
 
+def is_json(value):
+    match value:
+        case dict():
+            return all(isinstance(key, str) and is_json(one) for key, one in value.items())
+        case list():
+            return all(map(is_json, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
 @settings(max_examples=500)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_read_or_refused(raw):
     for data in (raw, b"\xa1\x61a" + raw, b"\xbf" + raw):
         with contextlib.suppress(BadCbor):
-            assert isinstance(read_cbor_object(data), dict)
+            assert is_json(read_cbor_object(data))
+
+
+@settings(max_examples=500)
+@given(st.dictionaries(st.text(), VALUES, min_size=1, max_size=4), st.data())
+def test_a_map_with_one_byte_changed_is_read_or_refused(document, data):
+    raw = bytearray(cbor2.dumps(document))
+    raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(BadCbor):
+        assert is_json(read_cbor_object(bytes(raw)))
 
 
 @pytest.mark.parametrize(
