@@ -16,7 +16,7 @@ import orjson
 import structlog
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from sekisho.aws.errors import AwsError, InternalFailureException, ServiceUnavailableException
+from sekisho.aws.errors import AwsError, ServiceUnavailableException
 from sekisho.logic.bulk_input import Issuer, Line, Ready, make_ready
 from sekisho.objects.base import NoSuchObject, ObjectChanged, ObjectsError, Opened
 from sekisho.services.api import Api
@@ -285,10 +285,10 @@ class TaskRun:
                 templateBody=template,
                 **members,
             )
-        except (ServiceUnavailableException, InternalFailureException):
+        except ServiceUnavailableException:
             if not await self.hold_lease():
                 raise LostLease from None
-            raise  # says nothing of the line; it is tried again with the task
+            raise  # that says nothing of the line: it is tried again with the task
         except AwsError as error:
             return ERRORS, _refusal(error.code, error.message)
         shown: Document = {

@@ -151,6 +151,7 @@ def test_own_operations_are_those_of_the_interface() -> None:
         "list_refusals",
         "list_sessions",
         "list_shared_subscriptions",
+        "register_thing_line",
         "set_clock",
     ]
     assert {name: sorted(o.members) for name, o in service("iotidentity").operations.items()} == {
