@@ -175,6 +175,7 @@ def test_own_operations_are_those_of_the_interface() -> None:
         "register_certificate_on_connect",
         "renew_certificate",
         "put_topic_trigger",
+        "register_thing_line",
         "set_clock",
         "start_certificate_renewal",
     ]
