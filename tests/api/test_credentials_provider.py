@@ -226,6 +226,24 @@ def test_a_trust_policy_may_name_the_alias_and_the_account(node, factory, name):
     assert ask(node, device.identity, name).status == 200
 
 
+@pytest.mark.parametrize(
+    "odd", ["a\0b", "a b", "%", "ü", "日本", "*", "${iot:CertificateId}", "x" * 128, "x" * 385]
+)
+def test_odd_names_are_refused_as_others_are(node, factory, own, odd):
+    device = factory("odd", statements=may_assume("x"))
+    answer = ask(node, device.identity, odd)
+    assert answer.status == 403
+    if len(odd) <= 128:
+        assert answer.body == {"message": "Access Denied"}
+        assert refusal(own, device)["action"] == "iot:AssumeRoleWithCertificate"
+
+
+@pytest.mark.parametrize("odd", [" ", "ü", "a/b", "${iot:CertificateId}", "x" * 5000])
+def test_odd_things_are_refused_as_others_are(node, alias, device, own, odd):
+    check(ask(node, device.identity, alias, odd), 403, "Invalid thing name passed")
+    assert len(refusal(own, device).get("thingName", "")) <= 128
+
+
 # --- who may come at all ---
 
 

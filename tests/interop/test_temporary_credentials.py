@@ -18,6 +18,7 @@ from interop.devices import allow, until
 from interop.providers import ACCOUNT, role_and_alias
 from interop.sockets import Refused, SocketWire, presigned
 from interop.wire import Closed
+from nodes import running
 
 ROOT = Path(__file__).parents[2]
 AWS = ROOT / ".venv-awscli/bin/aws"
@@ -157,6 +158,23 @@ def test_awsiotsdk_with_a_roles_credentials(node, assumed):
     connection.connect().result(PATIENCE)
     connection.publish("ws/role/a", b"hello", mqtt.QoS.AT_LEAST_ONCE)[0].result(PATIENCE)
     connection.disconnect().result(PATIENCE)
+
+
+def test_credentials_outlive_the_node_that_gave_them(tmp_path):
+    """Whoever has the keyring can open a session token: there is nothing to be remembered."""
+    with running(tmp_path / "node") as node:
+        role_and_alias(node, "camera", allow("Publish", "topic/a"), trust=trust())
+        arn = f"arn:aws:iam::{ACCOUNT}:role/camera"
+        found = node.client("sts").assume_role(RoleArn=arn, RoleSessionName="before")["Credentials"]
+        node.kill()
+        node.start()
+        keys = {
+            "aws_access_key_id": found["AccessKeyId"],
+            "aws_secret_access_key": found["SecretAccessKey"],
+            "aws_session_token": found["SessionToken"],
+        }
+        node.client("iot-data", **keys).publish(topic="a", payload=b"x")
+        assert node.client("sts", **keys).get_caller_identity()["Arn"].endswith("/camera/before")
 
 
 # --- the AWS CLI, and the document ---

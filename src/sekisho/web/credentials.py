@@ -40,7 +40,12 @@ from sekisho.web.endpoint import Receive, Scope, Send, read_request, write_respo
 
 log = structlog.get_logger("sekisho.web")
 
-PATH = re.compile(r"/role-aliases/([^/]+)/credentials")
+PATH = re.compile(r"/role-aliases/([^/]{1,384})/credentials")
+"""An alias has 128 characters at most, each of three when it is encoded."""
+
+LONGEST_THING = 128
+"""Characters of a thing's name, more of which explain does not keep."""
+
 THING = "x-amzn-iot-thingname"
 ACTION = "iot:AssumeRoleWithCertificate"
 SERVICE = "credentials.iot.amazonaws.com"
@@ -106,7 +111,7 @@ class DeviceCredentials:
             entry = {
                 "action": ACTION,
                 "resource": f"rolealias/{alias}",
-                "thingName": thing or "",
+                "thingName": (thing or "")[:LONGEST_THING],
                 "reason": refused.reason,
                 "effect": f"the request was answered {status} ({refused.error.message})",
             }
@@ -125,7 +130,7 @@ class DeviceCredentials:
         if thing is not None and (identity.thing is None or identity.thing.name != thing):
             raise Refused(
                 AccessDeniedException(INVALID_THING),
-                f"thing {thing!r} does not exist or is not attached to the certificate",
+                f"thing {thing[:LONGEST_THING]!r} does not exist or is not attached to the certificate",
             )
         self._require_allowed(identity, alias, thing, peer)
         caller = _caller(identity, thing, peer, trace)
