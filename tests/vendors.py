@@ -27,9 +27,10 @@ def number(value: int) -> str:
 class Chip:
     """Key and certificate of one delivered chip; the key is there only because a test must be the chip."""
 
-    def __init__(self, vendor: Vendor, unique_id: str) -> None:
+    def __init__(self, vendor: Vendor, unique_id: str, key: Any = None) -> None:
+        """``key`` may be anything with a public key, such as a request of a chip that keeps its own."""
         self.unique_id = unique_id
-        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.key = key or ec.generate_private_key(ec.SECP256R1())
         self.issued = issue(
             name_of(f"sn{unique_id}"), vendor.signer.subject, vendor.signer_key, self.key, ends=9999 * DAY
         )
@@ -49,8 +50,8 @@ class Vendor:
     def pem(self) -> bytes:
         return self.certificate.public_bytes(Encoding.PEM)
 
-    def chip(self, unique_id: str) -> Chip:
-        return Chip(self, unique_id)
+    def chip(self, unique_id: str, key: Any = None) -> Chip:
+        return Chip(self, unique_id, key)
 
     def payload(self, chip: Chip) -> dict[str, Any]:
         point = chip.key.public_key().public_numbers()

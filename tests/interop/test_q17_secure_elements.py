@@ -20,6 +20,7 @@ from interop.asking import ask
 from interop.devices import allow, document, new_csr, new_key
 from interop.wire import Wire
 from tokens import MODULE, Tokens
+from vendors import Vendor
 
 EXAMPLE = Path(__file__).parents[2] / "examples/secure_element.py"
 TEMPLATE = "elements"
@@ -128,6 +129,22 @@ def test_q17_the_factory_signs_the_tokens_request(node, iot, observer, tokens, s
     # No claim: the certificate is there already, and its key never was anywhere but in the token.
     assert start("press-10", token) == "connected as press-10, the key in token press-10\n"
     assert observer.message().payload == b"from a token"
+
+
+def test_q17_a_chip_that_came_with_its_vendors_certificate(node, iot, observer, tokens, start, tmp_path):
+    observer.subscribe("devices/press-11/hello")
+    # At the vendor: the chip makes its key, the vendor's CA signs, the manifest tells of it.
+    token, vendor = tokens.new("press-11"), Vendor()
+    request = x509.load_pem_x509_csr(tokens.make_key(token, "press-11").encode())
+    chip = vendor.chip("press-11", request)
+    manifest, ca = vendor.deliver(tmp_path, [vendor.entry(chip)])
+    # Here: the manifest is imported, and the chip connects with what it came with.
+    iot.create_policy(policyName="chips", policyDocument=document(allow("*", "*")))
+    sekisho("manifest", "import", manifest, "--ca", ca, "--policy", "chips", "--data", node.data)
+    (tmp_path / "press-11.crt").write_text(chip.issued.pem)
+    assert start("press-11", token) == "connected as press-11, the key in token press-11\n"
+    assert observer.message().payload == b"from a token"
+    assert certificate_of(iot, "press-11")["certificateMode"] == "SNI_ONLY"
 
 
 def test_q17_a_device_without_one_too(node, iot, observer, claim, tmp_path):

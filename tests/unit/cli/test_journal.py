@@ -62,13 +62,9 @@ def test_a_line_that_is_none_is_named(tmp_path, line):
     assert line in (tmp_path / NAME).read_bytes(), "what cannot be read is left as it is"
 
 
-@pytest.mark.parametrize("content", [b"somebody's notes", b'{"job', b'{"begun":"' + b"x" * MAX_LINE])
+@pytest.mark.parametrize("content", [b"somebody's notes", b'{"begun":"' + b"x" * MAX_LINE])
 def test_a_file_of_somebody_elses_is_not_cut_off(tmp_path, content):
     (tmp_path / NAME).write_bytes(content)
-    if content == b'{"job':  # as a power cut leaves the very first line
-        with Journal(tmp_path, JOB) as journal:
-            assert not journal.done
-        return
     with pytest.raises(JournalError, match="line 1 is not a line"):
         Journal(tmp_path, JOB)
     assert (tmp_path / NAME).read_bytes() == content
