@@ -91,8 +91,8 @@ def test_by_its_own_right_and_no_further(node, iot, device, template, tmp_path):
     """What its policy does not allow is refused, as to anyone: keys made by the node, another template."""
     claim = device("claim", thing=False, statements=[allow("*", "*")])
     with claim.online("narrow-first", 5) as wire:
-        _, files = certificate_for(wire, "narrow", tmp_path)
+        _, files = certificate_for(wire, "by-its-own-right", tmp_path)
     with Wire(node.mqtt, node.ca, files) as wire:
-        assert wire.connect("made-narrow", 5).code == 0
+        assert wire.connect("made-by-its-own-right", 5).code == 0
         assert wire.publish("$aws/certificates/create/json", b"") == 0x87
         assert wire.publish(provision("factory"), b"{}") == 0x87
