@@ -1,8 +1,8 @@
 """Bulk registration: things a second, what a line costs in processor time, and the node's memory.
 
-``python bench/bulk.py [--lines N] [--database URL]``: each line has a P-256 signing request, its certificate is
-signed by the node's RSA-2048 key; thing, certificate and policy are made and attached, durably. The report is
-read at the end.
+``python bench/bulk.py [--lines N] [--database URL]``: each line has a P-256 signing request, its certificate
+is signed by the node's RSA-2048 key; thing, certificate and policy are made and attached, durably. The
+report is read at the end.
 """
 
 from __future__ import annotations

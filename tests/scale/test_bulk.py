@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from api.making import ROLE, csr
 from api.test_bulk import BUCKET, TEMPLATE, ended, report
 from nodes import Node, running
