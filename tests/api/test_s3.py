@@ -84,6 +84,9 @@ def test_ranges_and_conditions(s3, bucket):
 
 def test_buckets(s3, bucket):
     assert bucket in [one["Name"] for one in s3.list_buckets()["Buckets"]]
+    s3.create_bucket(Bucket=f"{bucket}-2")
+    pages = s3.get_paginator("list_buckets").paginate(Prefix=bucket, PaginationConfig={"PageSize": 1})
+    assert [[one["Name"] for one in page["Buckets"]] for page in pages] == [[bucket], [f"{bucket}-2"]]
     assert s3.create_bucket(Bucket=bucket)["Location"] == f"/{bucket}"
     assert s3.head_bucket(Bucket=bucket)["ResponseMetadata"]["HTTPStatusCode"] == 200
     assert s3.get_bucket_location(Bucket=bucket)["LocationConstraint"] is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 import urllib.request
 from pathlib import Path
@@ -45,7 +46,7 @@ def test_cp_ls_presign_and_rm(aws, tmp_path):
     assert "PRE in/" in aws("ls", "s3://cli-files/")
     assert "cli-files" in aws("ls")
     url = aws("presign", "s3://cli-files/in/small.json", "--expires-in", "60").strip()
-    context = ssl_context(aws, url)
+    context = ssl.create_default_context(cafile=aws.ca)
     with urllib.request.urlopen(url, context=context) as answer:
         assert answer.read() == small.read_bytes()
     aws("cp", "s3://cli-files/large.bin", str(tmp_path / "back"))
@@ -54,10 +55,3 @@ def test_cp_ls_presign_and_rm(aws, tmp_path):
     assert aws("ls", "s3://cli-files/") == ""
     aws("rb", "s3://cli-files")
     assert "cli-files" not in aws("ls")
-
-
-def ssl_context(aws, url):
-    import ssl
-
-    assert url.startswith("https://")
-    return ssl.create_default_context(cafile=aws.ca)

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from api.making import ROLE, csr
 from api.test_bulk import BUCKET, TEMPLATE, ended, report
 from nodes import Node, running
 
-COUNT = 3000
+COUNT = 5000
 BAD_EVERY = 100
 KILLS = 3
 
@@ -63,6 +65,7 @@ def check(iot: Any, task: str, sql: Callable[[str], list[tuple[Any, ...]]]) -> N
     assert sql("SELECT id FROM resource WHERE kind = 'registrationline'") == []
 
 
+@pytest.mark.timeout(300)
 def test_kill_9_at_random_moments(tmp_path: Path) -> None:
     with running(tmp_path / "node") as node:
         task = start(node)
@@ -85,6 +88,7 @@ def test_kill_9_at_random_moments(tmp_path: Path) -> None:
         check(node.client("iot"), task, sql)
 
 
+@pytest.mark.timeout(300)
 def test_another_node_goes_on(tmp_path: Path, postgres_server: Any) -> None:
     """Two nodes with one database, one keyring and one folder of objects: the second takes over."""
     database = postgres_server.create_database()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import time
 from pathlib import Path
 
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from nodes import running
@@ -61,3 +63,32 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
     for key, digest in acknowledged.items():
         # What came after it may have happened, too, without a word of it; what was before has not come back.
         assert found[key] in begun[key][begun[key].index(digest) :]
+
+
+def test_memory_does_not_follow_the_size_of_an_object(tmp_path: Path) -> None:
+    size, allowance = 200 << 20, 48 << 20
+
+    def peak() -> int:
+        status = Path(f"/proc/{node.process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) << 10
+
+    with running(tmp_path / "node") as node:
+        s3 = node.client("s3", tls=False, config=Config(request_checksum_calculation="when_required"))
+        s3.create_bucket(Bucket=BUCKET)
+        s3.put_object(Bucket=BUCKET, Key="small", Body=bytes(1 << 20))
+        s3.get_object(Bucket=BUCKET, Key="small")["Body"].read()
+        before = peak()
+        path = tmp_path / "large"
+        with path.open("wb") as file:
+            file.truncate(size)
+        with path.open("rb") as file:
+            s3.put_object(Bucket=BUCKET, Key="large", Body=file)
+        # A reader that is slow: the node must wait for it, not read ahead.
+        body = s3.get_object(Bucket=BUCKET, Key="large")["Body"]
+        read = 0
+        while chunk := body.read(1 << 20):
+            read += len(chunk)
+            if read <= 20 << 20:
+                time.sleep(0.01)
+        assert read == size
+        assert peak() - before < allowance

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from sekisho.logic.bulk_input import Line, Lines
 from sekisho.objects.base import Opened
 
-BATCH_LINES = 512
+BATCH_LINES = 1024
 BATCH_BYTES = 4 << 20
 
 

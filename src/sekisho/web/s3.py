@@ -7,6 +7,7 @@ Source: Amazon S3 API Reference; names, parameters and errors are its own.
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
@@ -48,8 +49,10 @@ from sekisho.web.s3_request import (
     element,
     group,
     iso_date,
+    key_of,
     parameters_of,
     target_of,
+    token_of,
     xml,
 )
 
@@ -59,6 +62,9 @@ SCOPE = b"/s3/aws4_request"
 SCOPE_QUOTED = b"%2Fs3%2Faws4_request"
 OLD = b"AWSAccessKeyId="
 DEFAULT_REGION = "us-east-1"
+
+MOST_BUCKETS = 10_000
+"""In one answer (Amazon S3 API Reference, ListBuckets)."""
 
 SKIPPED = 8 << 20
 """Bytes of a refused body that are read, so that its sender gets to read why it was refused."""
@@ -136,7 +142,7 @@ class S3:
         if not body.ended and not await body.skip(_expects(scope)):
             # What is still to come of the body must not be taken for the next request.
             answer = answer._replace(headers=answer.headers | {"connection": "close"})
-        await _send(answer, request_id, send)
+        await _send(answer, request_id, send, receive)
 
     async def _answer(self, scope: Scope, body: Incoming, request_id: str) -> Answer:
         head = _head(scope)
@@ -198,14 +204,20 @@ class S3:
     # --- buckets -------------------------------------------------------------------------------------------
 
     async def _list_buckets(self, request: S3Request) -> Answer:
-        request.only()
-        account = request.caller.account
-        found = [
+        request.only("max-buckets", "continuation-token", "prefix")
+        account, prefix = request.caller.account, request.query.get("prefix", "")
+        after = key_of(request.query.get("continuation-token", ""))
+        limit = request.number("max-buckets", MOST_BUCKETS, 1, MOST_BUCKETS)
+        every = await self._buckets.of_account(account)
+        found = [one for one in every if one["name"].startswith(prefix) and one["name"] > after]
+        shown = [
             group("Bucket", element("Name", one["name"]), element("CreationDate", iso_date(one["created"])))
-            for one in await self._buckets.of_account(account)
+            for one in found[:limit]
         ]
-        owner = group("Owner", element("ID", account))
-        return answer_xml(xml("ListAllMyBucketsResult", owner, group("Buckets", *found)))
+        content = [group("Owner", element("ID", account)), group("Buckets", *shown)]
+        if len(found) > limit:
+            content.append(element("ContinuationToken", token_of(found[limit - 1]["name"])))
+        return answer_xml(xml("ListAllMyBucketsResult", *content))
 
     async def _create_bucket(self, request: S3Request) -> Answer:
         request.only()
@@ -329,16 +341,21 @@ def _refusal(error: AwsError, resource: str, request_id: str) -> Answer:
     return Answer(status, {"content-type": "application/xml"}, body.encode("utf-8", "replace"))
 
 
-async def _send(answer: Answer, request_id: str, send: Send) -> None:
+async def _send(answer: Answer, request_id: str, send: Send, receive: Receive) -> None:
     headers = {"x-amz-request-id": request_id, **answer.headers}
     if answer.status not in (204, 304):
         headers.setdefault("content-length", str(len(answer.body)))
     pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": pairs})
     if answer.chunks is not None:
+        # The request is over, so the next event is that the client is gone: then nothing more is read for it.
+        gone = asyncio.ensure_future(receive())
         try:
             async for chunk in answer.chunks:
+                if gone.done():
+                    return
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         finally:
+            gone.cancel()
             await answer.chunks.aclose()  # type: ignore[attr-defined]
     await send({"type": "http.response.body", "body": answer.body})
