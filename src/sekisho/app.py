@@ -45,6 +45,7 @@ from sekisho.services import (
     caller_identity,
     certificate_registration,
     certificate_transfer,
+    certificate_uses,
     certificates,
     connections,
     endpoints,
@@ -99,7 +100,7 @@ MODULES: dict[str, Sequence[ModuleType]] = {
     "iot-jobs-data": (),
     "sts": (caller_identity,),
     "iotidentity": (fleet_provisioning,),
-    "sekisho": (node, broker_view, first_connect),
+    "sekisho": (node, broker_view, certificate_uses, first_connect),
 }
 """Service → the files of its operations. What the node serves is exactly these services."""
 

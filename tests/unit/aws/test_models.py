@@ -150,6 +150,7 @@ def test_own_operations_are_those_of_the_interface() -> None:
         "list_connections",
         "list_refusals",
         "list_sessions",
+        "list_shared_certificates",
         "list_shared_subscriptions",
         "register_certificate_on_connect",
         "set_clock",
