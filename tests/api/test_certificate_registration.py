@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cryptography import x509
@@ -332,3 +333,22 @@ def test_who_has_registered_what_is_written_down(iot, name, sql):
     assert (operation, outcome) == ("RegisterCertificateWithoutCA", "Success")
     assert principal == "arn:aws:iam::000000000000:root"
     assert json.loads(detail)["certificateArn"] == arn(f"cert/{mine.id}")
+
+
+def test_registered_by_several_at_once(iot, name, ca):
+    leaf = ca.sign(name)
+
+    def register(number: int) -> str:
+        operation = iot.register_certificate if number % 2 else iot.register_certificate_without_ca
+        try:
+            operation(certificatePem=leaf.pem)
+        except iot.exceptions.ResourceAlreadyExistsException as error:
+            assert error.response["resourceId"] == leaf.id
+            return "refused"
+        return described(iot, leaf.id)["certificateMode"]
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(register, range(6)))
+    assert sorted(answers)[1:] == ["refused"] * 5
+    listed_by_ca = iot.list_certificates_by_ca(caCertificateId=ca.id)["certificates"]
+    assert len(listed_by_ca) == ("DEFAULT" in answers)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
+from botocore.exceptions import ClientError
 
 from api.authorities import Authority, account_client, insert_sqlite, self_signed
 from api.making import UNKNOWN_ID, arn, certificate, document, listed, refused
@@ -286,3 +288,31 @@ def test_the_pages_of_what_is_offered(iot, turned):
 
     assert found() == made[::-1]
     assert found(ascendingOrder=True) == made
+
+
+def test_accepted_and_cancelled_at_once(iot, other):
+    """One of the two has its way, and one account has the certificate."""
+    for _ in range(8):
+        id = certificate(iot, active=False).id
+        offer(iot, id)
+        with ThreadPoolExecutor(2) as pool:
+            accepted = pool.submit(succeeds, other.accept_certificate_transfer, id)
+            cancelled = pool.submit(succeeds, iot.cancel_certificate_transfer, id)
+        assert accepted.result() != cancelled.result()
+        owner, former = (other, iot) if accepted.result() else (iot, other)
+        assert described(owner, id)["status"] == "INACTIVE"
+        with refused("ResourceNotFoundException", 404):
+            former.describe_certificate(certificateId=id)
+        assert outgoing(iot, id) == []
+
+
+def succeeds(operation, id) -> bool:
+    try:
+        operation(certificateId=id)
+    except ClientError as error:
+        assert error.response["Error"]["Code"] in (
+            "ResourceNotFoundException",
+            "TransferAlreadyCompletedException",
+        )
+        return False
+    return True

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from api.authorities import DAY, Authority
 from interop.authorities import Newcomer, device_key
 from interop.devices import NUMBERS, allow, document
+from interop.wire import connect_packet, publish_packet
 
 ROLE = "arn:aws:iam::000000000000:role/provisioning"
 SUBJECT = "AWS::IoT::Certificate::"
@@ -153,6 +155,18 @@ def test_the_event_comes_at_each_connect_while_it_is_pending(
     iot.update_certificate(certificateId=device.id, newStatus="INACTIVE")
     assert device.is_refused(name, version)
     assert status(iot, device.id) == "INACTIVE"
+    assert observer.messages() == []
+
+
+def test_a_ca_that_was_switched_off_says_nothing_of_who_waits(iot, own, registered, newcomer, observer, name):
+    ca = registered()
+    told = events(observer, ca)
+    device = newcomer(ca, name)
+    assert device.is_refused(name)
+    assert told()["certificateId"] == device.id
+    iot.update_ca_certificate(certificateId=ca.id, newStatus="INACTIVE")
+    assert device.is_refused(name)
+    assert f"is PENDING_ACTIVATION, and CA certificate {ca.id} is INACTIVE" in reason(own, device)
     assert observer.messages() == []
 
 
@@ -395,3 +409,43 @@ def test_a_device_that_was_deleted_while_connected_does_not_come_back_by_itself(
     iot.detach_thing_principal(thingName=name, principal=arn)
     iot.delete_certificate(certificateId=device.id, forceDelete=True)
     assert unregistered(iot, device.id)
+
+
+def test_many_at_once(iot, registered, newcomer, name):
+    """A batch is switched on: each gets its own thing, and what they share is made once."""
+    ca = registered(registrationConfig={"templateBody": template("CommonName"), "roleArn": ROLE})
+    devices = {f"{name}-{number}": newcomer(ca, f"{name}-{number}") for number in range(30)}
+    with ThreadPoolExecutor(10) as pool:
+        assert all(pool.map(lambda one: one[1].is_refused(one[0]), devices.items()))
+        assert not any(pool.map(lambda one: one[1].is_refused(one[0]), devices.items()))
+    pages = iot.get_paginator("list_certificates").paginate()
+    active = {
+        one["certificateId"] for page in pages for one in page["certificates"] if one["status"] == "ACTIVE"
+    }
+    assert {device.id for device in devices.values()} <= active
+
+
+def test_one_device_twice_at_once(iot, registered, newcomer, observer, name):
+    """Both connections are told the same, and the certificate is registered once."""
+    ca = registered()
+    told = events(observer, ca)
+    device = newcomer(ca, name)
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(lambda number: device.is_refused(f"{name}-{number}"), range(8)))
+    first = [told()["certificateRegistrationTimestamp"] is None for _ in range(8)]
+    assert first.count(True) == 1
+    [one] = iot.list_certificates_by_ca(caCertificateId=ca.id)["certificates"]
+    assert one["certificateId"] == device.id
+
+
+def test_what_it_has_sent_before_it_was_registered_is_not_taken(iot, registered, newcomer, observer, name):
+    """A client that does not wait for its CONNACK: nothing of what follows the first CONNECT counts."""
+    ca = registered(registrationConfig={"templateBody": template("CommonName"), "roleArn": ROLE})
+    device = newcomer(ca, name)
+    assert observer.subscribe("works/#") == [1]
+    with device.wire() as wire:
+        wire.send(connect_packet(name) + publish_packet("works/1", b"hello"))
+        assert wire.until_closed() is None
+        assert wire.received == 0
+    assert status(iot, device.id) == "ACTIVE"
+    assert observer.messages() == []
