@@ -8,7 +8,7 @@ BIN := .venv/bin
 JAVASCRIPT := tests/interop/javascript
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo run test check compiled bench fuzz docs clean
+.PHONY: demo run test test-compiled check compiled bench fuzz docs clean
 
 demo: .venv/.demo
 	$(BIN)/sekisho demo
@@ -19,6 +19,14 @@ run: .venv/.run
 test: .venv/.test .venv-awscli/.done $(JAVASCRIPT)/node_modules/.done
 	sh scripts/debian-packages.sh postgresql mosquitto mosquitto-clients openssl softhsm2
 	$(BIN)/python -m pytest
+	$(MAKE) --no-print-directory test-compiled
+
+# What is compiled behaves as what is not: the units themselves, other people's clients, and the session model.
+test-compiled: .venv-compiled/.done
+	.venv-compiled/bin/python -m pytest -q -p no:cacheprovider tests/unit/mqtt tests/unit/broker tests/unit/logic \
+	  tests/fuzz tests/interop/test_conformance.py tests/interop/test_normative.py tests/interop/test_clients.py \
+	  tests/interop/test_exactly_once.py tests/interop/test_extended.py tests/interop/test_limits.py \
+	  tests/interop/test_websocket.py tests/interop/test_policies_live.py tests/scale/test_session_model.py
 
 check: .venv/.check
 	$(BIN)/ruff format --check .

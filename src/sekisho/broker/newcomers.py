@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from sekisho.aws.errors import AwsError
-from sekisho.broker.identification import FAIL_CLOSED, Unidentified, certificate_id
+from sekisho.broker.identification import FAIL_CLOSED, Unidentified, certificate_id, place_of
 from sekisho.logic.arns import arn
 from sekisho.logic.certificates import BadCertificate, certificate_pem, load_certificate
 from sekisho.services.api import Api
@@ -39,17 +39,13 @@ class Newcomers:
         self._api = api
         hub.newcomers = self
 
-    def _place(self, peer: Peer) -> tuple[str, str]:
-        """The account and region that a connection has come to."""
-        return self._hub.place
-
     async def meet(self, refusal: Unidentified, peer: Peer, client_id: str) -> Unidentified:
         """Do for who has just been refused what its CA's registration says, and say what came of it."""
         identity = refusal.identity
         waits = identity is not None and identity.status == PENDING
         if peer.certificate_der is None or not (waits or refusal.reason == UNKNOWN):
             return refusal
-        account, region = self._place(peer)
+        account, region = place_of(self._hub, peer)
         work = Work(self._hub.store, account, region, self._hub.clock.now())
         try:
             certificate = load_certificate(peer.certificate_der)
@@ -59,7 +55,8 @@ class Newcomers:
                     registered = await work.get("cert", certificate_id(peer))
                     if registered is None or not registered.get("caCertificateId"):
                         return refusal
-                verdict = await judge(work, certificate, peer.chain, peer.server_name, work.now)
+                name = peer.server_name if peer.named else ""
+                verdict = await judge(work, certificate, peer.chain, name, work.now)
         except BadCertificate as error:
             return _refusal(refusal, refusal.reason, f"{refusal.words}; {error}")
         except (StoreError, TimeoutError):
@@ -76,7 +73,7 @@ class Newcomers:
         peer: Peer,
         client_id: str,
     ) -> Unidentified:
-        account, region = self._place(peer)
+        account, region = place_of(self._hub, peer)
         id = certificate_id(peer)
         ca = verdict.ca or {}
         role = service_principal(account, "provisioning")

@@ -30,8 +30,9 @@ async def judge(
 ) -> Verdict:
     """Whether a certificate that is not registered may become so by connecting.
 
-    ``sent`` has the ids of what the client has sent above its certificate: a client that has not sent its CA
-    must name its endpoint (SNI), and so must the clients of a CA in mode SNI_ONLY.
+    ``server_name`` is the full name of an endpoint, if the client has given one by SNI; ``sent`` has the ids
+    of what it has sent above its certificate. A client that has not sent its CA must name its endpoint, and
+    so must the clients of a CA in mode SNI_ONLY.
     """
     known = await with_issuers_name(work, certificate)
     if not known:

@@ -20,7 +20,7 @@ from sekisho.aws.errors import (
     RegistrationCodeValidationException,
     ResourceNotFoundException,
 )
-from sekisho.logic.certificates import BadCertificate, certificate_id
+from sekisho.logic.certificates import BadCertificate, certificate_id, parse_certificate
 from sekisho.logic.issuers import (
     common_names,
     has_signed,
@@ -32,6 +32,7 @@ from sekisho.logic.templates import TemplateError, parse_template
 from sekisho.services.call import Call
 from sekisho.services.certificate_records import description, require_unregistered
 from sekisho.services.issuers import BY_SUBJECT, CA, PER_SUBJECT
+from sekisho.services.multi_account import check_ca, release_ca
 from sekisho.services.paging import DEFAULT_PAGE, created_key, page_of
 from sekisho.services.tagging import drop_tags, put_tags
 from sekisho.services.work import Document
@@ -80,6 +81,7 @@ async def register_ca_certificate(
     if verificationCertificate is not None:
         await _check_proof(call, ca, verificationCertificate)
     await require_unregistered(call, certificate_id(ca), CA)
+    await check_ca(call, ca, mode)
     config = await _checked_config(call, registrationConfig)
     subject = subject_digest(ca)
     if len(await call.work.all_links_to(BY_SUBJECT, subject)) >= PER_SUBJECT:
@@ -188,6 +190,7 @@ async def delete_ca_certificate(call: Call, certificateId: str) -> None:
         raise CertificateStateException(
             f"CA certificate must be deactivated (not ACTIVE) before deletion. Id: {certificateId}"
         )
+    await release_ca(call, parse_certificate(ca["certificatePem"]))
     call.work.unlink(BY_SUBJECT, certificateId, ca["subject"])
     await drop_tags(call, ca["certificateArn"])
     await call.work.delete(CA, certificateId)

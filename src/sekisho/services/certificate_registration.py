@@ -19,6 +19,7 @@ from sekisho.services.certificate_records import (
     require_unregistered,
 )
 from sekisho.services.issuers import issuer_of
+from sekisho.services.multi_account import check_certificate
 from sekisho.services.paging import DEFAULT_PAGE, created_key, page_of
 from sekisho.services.work import Document
 
@@ -42,9 +43,11 @@ async def register_certificate(
 async def register_certificate_without_ca(
     call: Call, certificatePem: str, status: str | None = None
 ) -> Document:
-    """No CA is asked, and whether one has signed it at all does not matter (mode SNI_ONLY)."""
+    """No CA of this account is asked, and whether one has signed it does not matter (mode SNI_ONLY)."""
     wanted = _initial(status)
-    return await put_new_certificate(call, await _unregistered(call, certificatePem), wanted, "SNI_ONLY")
+    certificate = await _unregistered(call, certificatePem)
+    await check_certificate(call, certificate)
+    return await put_new_certificate(call, certificate, wanted, "SNI_ONLY")
 
 
 async def list_certificates_by_ca(

@@ -46,12 +46,26 @@ async def issue_for_new_key(
 async def _issue(
     call: Call, public_key: Any, subject: x509.Name, status: str, validity: Validity | None
 ) -> Document:
+    return await put_new_certificate(call, await _signed(call, public_key, subject, validity), status)
+
+
+async def _signed(
+    call: Call, public_key: Any, subject: x509.Name, validity: Validity | None
+) -> x509.Certificate:
     keyring = call.deps.keyring
     try:
         end = end_of(validity or await account_validity(call), call.now, keyring.ca.not_valid_after_utc)
     except BadValidity as error:
         raise InvalidRequestException(f"a certificate cannot be issued now: {error}") from None
-    certificate = issue_device_certificate(
+    return issue_device_certificate(
         keyring.ca, keyring.ca_key, public_key, subject, call.now, end, crl_url=call.deps.config["crl.url"]
     )
-    return await put_new_certificate(call, certificate, status)
+
+
+async def issue_claim(call: Call, until: float) -> tuple[x509.Certificate, str, str]:
+    """A certificate for a new RSA-2048 key that ends at ``until`` and is not registered, with its keys as
+    `issue_for_new_key` gives them."""
+    private_pem, public_pem = await call.deps.workers.run(generate_rsa_key)
+    public_key = serialization.load_pem_public_key(public_pem.encode())
+    certificate = await _signed(call, public_key, DEFAULT_SUBJECT, {"notAfter": until})
+    return certificate, private_pem, public_pem

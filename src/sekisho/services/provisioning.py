@@ -123,16 +123,25 @@ async def _certificate(call: Call, planned: PlannedCertificate) -> Document:
         raise ResourceRegistrationFailureException(
             f"{planned.logical}: certificate {planned.certificate_id} does not exist"
         )
-    return await _in_state(call, existing, planned.status)
+    return await _in_state(call, existing, planned)
 
 
-async def _in_state(call: Call, existing: Document, status: str) -> Document:
-    id = existing["certificateId"]
+async def _in_state(call: Call, existing: Document, planned: PlannedCertificate) -> Document:
+    id, status = existing["certificateId"], planned.status
     why_not = check_transition(existing["status"], status)
     if why_not:
         raise CertificateStateException(f"{why_not}. Id: {id}")
     if existing["status"] == status:
         return existing
+    # One that waits for its activation gets it; of others the guide leaves open what holds without a setting.
+    setting = planned.override_settings.get("Status", "REPLACE")
+    if existing["status"] != "PENDING_ACTIVATION" and setting != "REPLACE":
+        if setting == "DO_NOTHING":
+            return existing
+        raise ConflictingResourceUpdateException(
+            f"Certificate {id} is {existing['status']}, and the OverrideSettings of "
+            f"{planned.logical} do not let it become {status}"
+        )
     changed = {"status": status, "customerVersion": existing["customerVersion"] + 1}
     return await call.work.put("cert", id, existing | changed, what=status)
 
@@ -144,7 +153,7 @@ async def _registered(call: Call, planned: PlannedCertificate, pem: str) -> Docu
         certificate = parse_certificate(pem)
         existing = await call.work.get("cert", certificate_id(certificate))
         if existing is not None:
-            return await _in_state(call, existing, planned.status)
+            return await _in_state(call, existing, planned)
         members: dict[str, Any] = {"certificatePem": pem, "status": planned.status}
         if planned.ca_pem is not None or await with_issuers_name(call.work, certificate):
             members["caCertificatePem"] = planned.ca_pem
