@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.error
 import urllib.request
 from typing import Any
 
@@ -222,3 +223,25 @@ def test_only_the_node_registers_lines(iot, own, s3, name):
         )
     with refused("ResourceNotFoundException", 404):
         own.register_thing_line(taskId="none", lineNumber=1, position=1, templateBody=THINGS)
+
+
+def test_a_task_and_its_reports_go_30_days_after_its_end(iot, s3, name, turned):
+    task = start(iot, s3, name, lines({"Name": name, "Line": "1"}), THINGS)
+    ended(iot, task)
+    [link] = iot.list_thing_registration_task_reports(taskId=task, reportType="RESULTS")["resourceLinks"]
+    turned.set_clock(advanceSeconds=29 * 86400)
+    assert ended(iot, task)["status"] == "Completed"
+    turned.set_clock(advanceSeconds=86400 + 1)
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            iot.describe_thing_registration_task(taskId=task)
+        except iot.exceptions.ResourceNotFoundException:
+            break
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(link)
+    assert caught.value.code == 404
+    caught.value.close()
+    assert iot.describe_thing(thingName=name)["attributes"] == {"line": "1"}

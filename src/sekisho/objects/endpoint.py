@@ -34,6 +34,7 @@ PARTS_OF_A_SIZE = 1000
 """So many parts have one size, then it doubles: 10,000, the most allowed, hold more than any object."""
 
 MEMBERS = {name: "".join(word.title() for word in name.split("-")) for name in PLAIN_HEADERS}
+OURS = "sekisho-"
 ABSENT = ("NoSuchKey", "NoSuchBucket", "404", "NotFound")
 
 
@@ -71,6 +72,8 @@ class EndpointObjects:
             return self._made
 
     async def _call(self, operation: str, **members: Any) -> Any:
+        members["Bucket"] = there(members["Bucket"])
+
         def run() -> Any:
             return getattr(self._client(), operation)(**members)
 
@@ -187,7 +190,7 @@ class OpenedObject:
 
         def start() -> Any:
             return self._client().get_object(
-                Bucket=self._bucket,
+                Bucket=there(self._bucket),
                 Key=self.info.key,
                 Range=f"bytes={first}-{end - 1}",
                 IfMatch=f'"{self.info.etag}"',
@@ -208,6 +211,12 @@ class OpenedObject:
 
     async def close(self) -> None:
         return None
+
+
+def there(bucket: str) -> str:
+    """A bucket's name at the endpoint. The node's own have another one, for the endpoint may be a node,
+    which has its own."""
+    return f"objects-{bucket}" if bucket.startswith(OURS) else bucket
 
 
 def _part_size(number: int) -> int:

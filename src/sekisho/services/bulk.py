@@ -16,12 +16,13 @@ import orjson
 import structlog
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from sekisho.aws.errors import AwsError, InternalFailureException, ServiceUnavailableException
+from sekisho.aws.errors import AwsError, ServiceUnavailableException
 from sekisho.logic.bulk_input import Issuer, Line, Ready, make_ready
 from sekisho.objects.base import NoSuchObject, ObjectChanged, ObjectsError, Opened
 from sekisho.services.api import Api
 from sekisho.services.buckets import Buckets, BucketTaken
 from sekisho.services.bulk_batches import at_most, batches
+from sekisho.services.bulk_old import ended_task, forget_old_task
 from sekisho.services.bulk_reports import ERRORS, RESULTS, Reports, report_line, reports_bucket
 from sekisho.services.call import Caller, Deps
 from sekisho.services.registration_lines import LINE, PROGRESS, line_id, runner
@@ -75,8 +76,11 @@ class Bulk:
         try:
             while True:
                 self._wake.clear()
-                with suppress(StoreError):
+                try:
                     await self._look()
+                    await forget_old_task(self._deps)
+                except (StoreError, ObjectsError) as error:
+                    log.warning("registration tasks put off", error=str(error))
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LOOK):
                         await self._wake.wait()
@@ -281,10 +285,10 @@ class TaskRun:
                 templateBody=template,
                 **members,
             )
-        except (ServiceUnavailableException, InternalFailureException):
+        except ServiceUnavailableException:
             if not await self.hold_lease():
                 raise LostLease from None
-            raise  # says nothing of the line; it is tried again with the task
+            raise  # that says nothing of the line: it is tried again with the task
         except AwsError as error:
             return ERRORS, _refusal(error.code, error.message)
         shown: Document = {
@@ -353,6 +357,7 @@ class TaskRun:
             work.also += [
                 tables.delete_resource("", "", RUNNING, row["id"], row["version"]) for row in running
             ]
+            work.also.append(ended_task(*self._place, self._id, work.now))
             work.also.append(
                 tables.delete_resources(
                     *self._place, LINE, line_id(self._id, 0), line_id(self._id, 999_999_999_999)

@@ -83,8 +83,10 @@ class Reports:
                 await self._objects.delete(self._bucket, piece_key(self._task, type, number))
 
     async def forget(self) -> None:
-        for type in TYPES:
-            await self._objects.delete(self._bucket, report_key(self._task, type))
+        """Delete the reports, and what an interruption may have left of their pieces."""
+        while found := await self._objects.list(self._bucket, f"{self._task}/", "", 1000):
+            for info in found:
+                await self._objects.delete(self._bucket, info.key)
 
 
 async def _chunks(lines: Sequence[bytes]) -> AsyncIterator[bytes]:
