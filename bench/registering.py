@@ -87,7 +87,11 @@ def _running(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[byt
         yield process
     finally:
         process.terminate()
-        process.wait(PATIENCE)
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _until(ready, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -133,18 +137,25 @@ def request(server: Server, pem: str) -> bytes:
 
 
 async def replay(port: int, requests: Sequence[bytes], connections: int) -> None:
-    """Each connection asks for the next when it has its answer; whatever is not 200 ends the measurement."""
+    """Each connection asks for the next when it has its answer, and is made anew where the server closes it;
+    whatever is not 200 ends the measurement."""
 
     async def one(mine: Sequence[bytes]) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer: asyncio.StreamWriter | None = None
         for message in mine:
+            if writer is None:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(message)
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             length = int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0])
             body = await reader.readexactly(length)
             if b" 200 " not in head.split(b"\r\n", 1)[0]:
                 raise SystemExit(f"bench: refused: {head.decode()}{body.decode()}")
-        writer.close()
+            if b"connection: close" in head:
+                writer.close()
+                writer = None
+        if writer is not None:
+            writer.close()
 
     await asyncio.gather(*(one(requests[start::connections]) for start in range(connections)))
 

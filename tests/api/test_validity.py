@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from api.making import ROLE, certificate, csr, listed, refused, template, thing_resource
 from interop.devices import allow
-from interop.wire import Closed
+from interop.wire import Closed, Wire
 from sekisho.cli import papers
 from sekisho.cli.commands import app
 
@@ -163,6 +163,20 @@ def test_a_claims_certificates_have_the_validity_of_the_template_that_it_may_use
     assert asked("other-claim", "another") < AWS_END
     own.put_certificate_validity(templateName=named, days=1)
     assert asked("any-claim", "*") < datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=2)
+
+
+def test_a_trusted_users_claim_is_for_its_template(node, iot, own, named, tmp_path):
+    own.put_certificate_validity(days=7)
+    own.put_certificate_validity(templateName=named, notAfter=PAST_2049)
+    claim = iot.create_provisioning_claim(templateName=named)
+    certificate_file, key_file = tmp_path / "crt", tmp_path / "key"
+    certificate_file.write_text(claim["certificatePem"])
+    key_file.write_text(claim["keyPair"]["PrivateKey"])
+    with Wire(node.mqtt, node.ca, (str(certificate_file), str(key_file))) as wire:
+        assert wire.connect(named).code == 0
+        assert wire.subscribe(f"{CREATE}/accepted") == [1]
+        wire.publish(CREATE, json.dumps({"certificateSigningRequest": csr()}).encode())
+        assert end(json.loads(wire.message().payload)["certificatePem"]) == PAST_2049
 
 
 def test_what_has_ended_cannot_connect(factory, own):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import queue
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +44,26 @@ class Newcomer:
             assert code in (0, 0x87)
             return code != 0
 
-    def paho(self, client_id: str) -> bool:
-        """Whether paho gets in; it connects, and goes again."""
+    @contextmanager
+    def paho_online(self, client_id: str, **more: Any) -> Iterator[bool]:
+        """A connection by paho, and whether it was let in; ``more`` goes to its connect."""
         client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id, reconnect_on_failure=False)
         client.tls_set(self.node.ca, *self.identity)
         told: queue.Queue[bool] = queue.Queue()
         client.on_connect = lambda c, u, flags, reason, p: told.put(not reason.is_failure)
         client.on_disconnect = lambda c, u, flags, reason, p: told.put(False)
-        client.connect(*self.node.mqtt)
+        client.connect(*self.node.mqtt, **more)
         client.loop_start()
         try:
-            return told.get(timeout=PATIENCE)
+            yield told.get(timeout=PATIENCE)
         finally:
             client.disconnect()
             client.loop_stop()
+
+    def paho(self, client_id: str) -> bool:
+        """Whether paho gets in; it connects, and goes again."""
+        with self.paho_online(client_id) as let_in:
+            return let_in
 
 
 def device_key() -> ec.EllipticCurvePrivateKey:

@@ -9,6 +9,7 @@ import ssl
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from cryptography import x509
@@ -129,6 +130,27 @@ def test_q02_registering_is_an_authorized_and_audited_act(node, iot, name, tmp_p
     assert json.loads(detail)["certificateArn"] == made["certificateArn"]
     give(name, made["certificateArn"])
     assert device.paho(name)
+
+
+def test_q02_one_certificate_in_two_devices_is_found(node, iot, own, name, tmp_path, give):
+    """A copied key is a danger with any CA. The copy takes the connection from the original, and the original
+    takes it back: that, and two connections at once, is found in the table of connections, and told."""
+    vendor = self_signed(name)
+    made = iot.register_certificate_without_ca(certificatePem=vendor.pem, status="ACTIVE")
+    give(name, made["certificateArn"])
+    device = Newcomer(node, tmp_path, vendor)
+    shared = partial(own.list_shared_certificates, certificateId=device.id)
+    original = partial(device.paho_online, name)
+    copy = partial(device.paho_online, name, bind_address="127.0.0.2")
+    with original() as first, copy() as second:
+        assert first and second
+        # A device that changes its network does as much. The way back it does not.
+        assert shared()["sharedCertificates"] == []
+        with original() as third:
+            assert third
+    [found] = shared()["sharedCertificates"]
+    assert (found["clientIds"], found["ways"]) == ([name], ["TAKEOVERS"])
+    assert found["sourceIps"] == ["127.0.0.1", "127.0.0.2"]
 
 
 # --- question 16: which CA is for what? ---

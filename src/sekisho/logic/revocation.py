@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -13,6 +13,17 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 MOST_CHARS = 900_000
 """Characters of PEM that are read; some 16,000 entries."""
+
+
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises for a list that is damaged."""
 
 
 class BadRevocationList(ValueError):
@@ -73,19 +84,36 @@ def _authority_key(ca: x509.Certificate) -> x509.AuthorityKeyIdentifier:
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(known)
 
 
-def parse_revocation_list(pem: str, ca: x509.Certificate, now: float) -> x509.CertificateRevocationList:
-    """Read a PEM list that ``ca`` has signed and that is in force ``now`` (epoch seconds).
+class ForeignList(NamedTuple):
+    """What another CA's list says: its number if it has one, times in epoch seconds, the serial numbers on it
+    (`serial_text`), sorted."""
+
+    number: int | None
+    this_update: float
+    next_update: float | None
+    serials: list[str]
+
+
+def parse_revocation_list(pem: str, ca_pem: str, now: float) -> ForeignList:
+    """Read a PEM list that the CA has signed and that is in force ``now`` (epoch seconds).
 
     Raises `BadRevocationList`; also for what cannot be honoured whole: a list of changes only, or of another
-    scope than all of the CA's certificates (RFC 5280, 5.2.4 and 5.2.5).
+    scope than all of the CA's certificates (RFC 5280, 5.2.4 and 5.2.5). A long list takes some 50 ms.
     """
     if len(pem) > MOST_CHARS:
         raise BadRevocationList(f"the list has {len(pem)} characters, more than {MOST_CHARS}")
+    ca = x509.load_pem_x509_certificate(ca_pem.encode())
     try:
         found = x509.load_pem_x509_crl(pem.encode())
         critical = [extension.oid for extension in found.extensions if extension.critical]
         issuer, since, until = found.issuer, found.last_update_utc, found.next_update_utc
-    except (ValueError, UnicodeEncodeError) as error:
+        read = ForeignList(
+            _number(found),
+            since.timestamp(),
+            until.timestamp() if until is not None else None,
+            sorted(serial_text(entry.serial_number) for entry in found if not _removed(entry)),
+        )
+    except UNREADABLE as error:
         raise BadRevocationList(f"not a revocation list in PEM: {error}") from None
     if issuer != ca.subject:
         raise BadRevocationList("the list is of another issuer than the CA certificate")
@@ -105,7 +133,7 @@ def parse_revocation_list(pem: str, ca: x509.Certificate, now: float) -> x509.Ce
         raise BadRevocationList(f"the list is not in force before {since.isoformat()}")
     if until is not None and until <= moment:
         raise BadRevocationList(f"the list was to be replaced at {until.isoformat()}")
-    return found
+    return read
 
 
 def _signed(found: x509.CertificateRevocationList, ca: x509.Certificate) -> bool:
@@ -118,26 +146,17 @@ def _signed(found: x509.CertificateRevocationList, ca: x509.Certificate) -> bool
         return False
 
 
-def number_of(found: x509.CertificateRevocationList) -> int | None:
-    """The list's number (RFC 5280, 5.2.3), None if it has none."""
+def _number(found: x509.CertificateRevocationList) -> int | None:
     try:
         return found.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
     except x509.ExtensionNotFound:
         return None
 
 
-def serials_of(found: x509.CertificateRevocationList) -> list[str]:
-    """The serial numbers on a list, sorted. Who is to be taken off the list again is not on it."""
-    return sorted(serial_text(entry.serial_number) for entry in found if not _removed(entry))
-
-
 def _removed(entry: x509.RevokedCertificate) -> bool:
+    """Whether it is on the list only to be taken off (RFC 5280, 5.3.1)."""
     try:
         reason = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
     except x509.ExtensionNotFound:
         return False
     return reason is x509.ReasonFlags.remove_from_crl
-
-
-def next_update_of(found: x509.CertificateRevocationList) -> float | None:
-    return found.next_update_utc.timestamp() if found.next_update_utc is not None else None

@@ -9,6 +9,7 @@ import orjson
 from sekisho.logic.policy import MalformedPolicy, NamedPolicy, PolicySet, parse_policy
 from sekisho.logic.validity import AWS, Validity, soonest
 from sekisho.services.call import Call
+from sekisho.services.identity import CLAIM
 from sekisho.services.policy_attachments import ATTACHED, MOST
 from sekisho.store import tables
 
@@ -33,9 +34,13 @@ async def account_validity(call: Call) -> Validity:
 async def claim_validity(call: Call) -> Validity:
     """For a certificate that a device asks for before it names a template (fleet provisioning by claim).
 
-    What its claim is for is what the claim's policies say: of the templates with a validity of their own that
-    they let it provision by, the one by which the certificate ends first. AWS has no such setting.
+    A trusted user's claim is for one template. What another claim is for is what the claim's policies say:
+    of the templates with a validity of their own that they let it provision by, the one by which the
+    certificate ends first. AWS has no such setting.
     """
+    claim = await call.work.get(CLAIM, call.caller.certificate_id)
+    if claim is not None:
+        return await call.work.get(TEMPLATE, claim["templateName"]) or await account_validity(call)
     rows = await call.deps.store.fetch(
         *tables.page_resources(call.account, call.region, TEMPLATE, None, TEMPLATES)
     )

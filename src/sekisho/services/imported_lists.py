@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-from cryptography import x509
-
 from sekisho.aws.errors import ConflictException, InvalidRequestException, ResourceNotFoundException
-from sekisho.logic.certificates import parse_certificate
-from sekisho.logic.revocation import (
-    BadRevocationList,
-    next_update_of,
-    number_of,
-    parse_revocation_list,
-    serials_of,
-)
+from sekisho.logic.revocation import BadRevocationList, ForeignList, parse_revocation_list
 from sekisho.services.call import Call
 from sekisho.services.issuers import CA
 from sekisho.services.revoked import IMPORTED
@@ -24,19 +15,20 @@ async def import_revocation_list(call: Call, caCertificateId: str, revocationLis
     id = caCertificateId.lower()
     ca = await call.require(CA, id)
     try:
-        found = parse_revocation_list(revocationList, parse_certificate(ca["certificatePem"]), call.now)
+        found = await call.deps.workers.run(
+            parse_revocation_list, revocationList, ca["certificatePem"], call.now
+        )
     except BadRevocationList as error:
         raise InvalidRequestException(f"The revocation list is not usable: {error}") from None
     existing = await call.work.get(IMPORTED, id)
     if existing is not None:
         _check_later(existing, found)
-    number = number_of(found)
     body = {
         "caCertificateId": id,
-        "number": str(number) if number is not None else None,
-        "thisUpdate": found.last_update_utc.timestamp(),
-        "nextUpdate": next_update_of(found),
-        "serials": serials_of(found),
+        "number": str(found.number) if found.number is not None else None,
+        "thisUpdate": found.this_update,
+        "nextUpdate": found.next_update,
+        "serials": found.serials,
         "importedAt": call.now,
     }
     return _shown(await call.work.put(IMPORTED, id, body))
@@ -51,13 +43,13 @@ async def describe_revocation_list(call: Call, caCertificateId: str) -> Document
     return _shown(found)
 
 
-def _check_later(existing: Document, found: x509.CertificateRevocationList) -> None:
-    before, number = existing.get("number"), number_of(found)
+def _check_later(existing: Document, found: ForeignList) -> None:
+    before, number = existing.get("number"), found.number
     if before is not None and number is None:
         raise ConflictException(f"the list has no number, and the one in force has the number {before}")
     if before is not None and number is not None and number < int(before):
         raise ConflictException(f"the list has the number {number}, the one in force {before}")
-    if found.last_update_utc.timestamp() < existing["thisUpdate"]:
+    if found.this_update < existing["thisUpdate"]:
         raise ConflictException("the list is older than the one in force")
 
 
