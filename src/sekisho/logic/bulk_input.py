@@ -7,6 +7,7 @@ General Reference, AWS IoT quotas (256,000 characters a line).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ import orjson
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from sekisho.logic.certificate_issue import issue_device_certificate
+from sekisho.logic.certificate_issue import NOT_AFTER, issue_device_certificate
 from sekisho.logic.certificates import BadCsr, certificate_pem, parse_csr
 from sekisho.logic.json_text import kind_of
 from sekisho.logic.templates import Template, TemplateError, expand, parse_template
@@ -77,10 +78,12 @@ class Lines:
 
 
 class Issuer(NamedTuple):
-    """The CA for a worker process: its certificate, and its key in PKCS#8, both DER."""
+    """The CA for a worker process: its certificate, and its key in PKCS#8, both DER; and where its
+    revocation list is, if its certificates are to say so."""
 
     certificate: bytes
     key: bytes
+    crl_url: str = ""
 
     def __repr__(self) -> str:
         return "Issuer()"
@@ -98,22 +101,35 @@ class Ready(NamedTuple):
     error: str | None = None
 
 
-def make_ready(issuer: Issuer, template_body: str, lines: list[bytes | None], now: float) -> list[Ready]:
-    """Parse, expand and sign, for a worker process: signing is most of what a line costs."""
-    return [_ready(issuer, template_body, line, now) for line in lines]
+def make_ready(
+    issuer: Issuer | None,
+    template_body: str,
+    lines: list[bytes | None],
+    now: float,
+    not_after: datetime = NOT_AFTER,
+) -> list[Ready]:
+    """Parse, expand and sign, for a worker process: signing is most of what a line costs.
+
+    Without an ``issuer``, whose key may be in a token, what is to be signed is left to who registers it.
+    """
+    return [_ready(issuer, template_body, line, now, not_after) for line in lines]
 
 
-def _ready(issuer: Issuer, template_body: str, line: bytes | None, now: float) -> Ready:
+def _ready(
+    issuer: Issuer | None, template_body: str, line: bytes | None, now: float, not_after: datetime
+) -> Ready:
     try:
         parameters = parameters_of(line)
         plan = expand(template_of(template_body), parameters, {})
         certificate = None
         if plan.certificate is not None and plan.certificate.csr is not None:
             csr = parse_csr(plan.certificate.csr)
-            ca, key = _loaded(issuer)
-            certificate = certificate_pem(
-                issue_device_certificate(ca, key, csr.public_key(), csr.subject, now)
-            )
+            if issuer is not None:
+                ca, key = _loaded(issuer)
+                signed = issue_device_certificate(
+                    ca, key, csr.public_key(), csr.subject, now, not_after, crl_url=issuer.crl_url
+                )
+                certificate = certificate_pem(signed)
     except TemplateError as error:
         return Ready(None, error=f"Invalid provisioning template: {error}")
     except BadCsr as error:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from sekisho.aws.errors import AwsError, ServiceUnavailableException
 from sekisho.logic.bulk_input import Issuer, Line, Ready, make_ready
+from sekisho.logic.validity import AWS, BadValidity, Validity, end_of
 from sekisho.objects.base import NoSuchObject, ObjectChanged, ObjectsError, Opened
 from sekisho.services.api import Api
 from sekisho.services.buckets import Buckets, BucketTaken
@@ -25,6 +26,7 @@ from sekisho.services.bulk_batches import at_most, batches
 from sekisho.services.bulk_old import ended_task, forget_old_task
 from sekisho.services.bulk_reports import ERRORS, RESULTS, Reports, report_line, reports_bucket
 from sekisho.services.call import Caller, Deps
+from sekisho.services.certificate_ends import ACCOUNT, DEFAULT
 from sekisho.services.registration_lines import LINE, PROGRESS, line_id, runner
 from sekisho.services.registration_tasks import ENDED, RUNNING, TASK
 from sekisho.services.work import Document, Work, dumps, row_document
@@ -225,16 +227,28 @@ class TaskRun:
     ) -> None:
         """Batches in their order, then None, or what went wrong."""
         keyring = self._deps.keyring
-        issuer = Issuer(keyring.ca.public_bytes(Encoding.DER), keyring.ca_key_der)
+        key = keyring.authorities[0].key_der
+        issuer = None
+        if key is not None:
+            issuer = Issuer(keyring.ca.public_bytes(Encoding.DER), key, self._deps.config["crl.url"])
         try:
             async for lines in batches(opened, self._progress["line"], self._progress["offset"]):
                 texts = [line.text for line in lines]
                 now = self._deps.clock.now()
-                ready = await self._deps.workers.run(make_ready, issuer, template, texts, now)
+                try:
+                    end = end_of(await self._validity(), now, keyring.ca.not_valid_after_utc)
+                except BadValidity as error:
+                    raise Failed(f"no certificate can be issued now: {error}") from None
+                ready = await self._deps.workers.run(make_ready, issuer, template, texts, now, end)
                 await queue.put(Batch(lines, ready))
             await queue.put(None)
         except Exception as error:
             await queue.put(error)
+
+    async def _validity(self) -> Validity:
+        """That of the account and region, as it is now."""
+        found = await self._deps.store.fetch(*tables.get_resource(*self._place, ACCOUNT, DEFAULT))
+        return orjson.loads(found[0]["body"]) if found else AWS
 
     async def _register(self, batch: Batch, template: str, opened: Opened) -> None:
         done = await self._done_before(batch)

@@ -30,7 +30,7 @@ from sekisho.aws.request import Request, Response
 from sekisho.broker.admission import record_refusal
 from sekisho.broker.authorizer import OF_CONNECTIONS, Authorizer, variables_of
 from sekisho.broker.hub import Hub
-from sekisho.broker.identification import Unidentified, attributes_of, identify
+from sekisho.broker.identification import Unidentified, attributes_of, domain_of, identify
 from sekisho.broker.listener import Peer
 from sekisho.services.api import Api
 from sekisho.services.call import ALLOW_ALL, Caller, Principal
@@ -161,7 +161,7 @@ class DeviceCredentials:
         """By the certificate's policies. Variables of things have values only if the device has said which
         thing it is; there is no connection, hence no client id."""
         attributes = attributes_of(identity, peer.certificate_der)
-        variables = variables_of(identity, attributes, "", peer.address, self._hub.domain)
+        variables = variables_of(identity, attributes, "", peer.address, domain_of(self._hub, peer))
         without = OF_CONNECTIONS if thing is None else OF_CONNECTIONS[:1]
         variables = {name: value for name, value in variables.items() if not name.startswith(without)}
         authorizer = Authorizer(identity, variables)
