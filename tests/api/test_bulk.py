@@ -91,6 +91,18 @@ def test_every_line_becomes_a_thing_with_its_certificate(iot, s3, name):
     assert report(iot, task, "ERRORS") == []
 
 
+def test_certificates_end_when_the_operator_says(iot, own, s3, name):
+    own.put_certificate_validity(days=30)
+    try:
+        task = start(iot, s3, name, lines({"Name": name, "CSR": csr(name)}))
+        assert ended(iot, task)["status"] == "Completed"
+    finally:
+        own.delete_certificate_validity()
+    [one] = report(iot, task, "RESULTS")
+    certificate = x509.load_pem_x509_certificate(one["response"]["certificatePem"].encode())
+    assert (certificate.not_valid_after_utc - certificate.not_valid_before_utc).days == 30
+
+
 def test_bad_lines_among_good_ones(iot, s3, name):
     good = {"Name": f"{name}-good", "CSR": csr(name)}
     body = (

@@ -11,12 +11,24 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from interop.devices import ANYTHING, Factory
+from interop.devices import ANYTHING, Factory, new_csr, new_key
+from interop.in_bulk import BUCKET, bulk
 from nodes import running
 from sekisho.tokens import TokenError, parse_uri
 
 MODULE = "/usr/lib/softhsm/libsofthsm2.so"
 PIN = "8264"
+TEMPLATE = json.dumps(
+    {
+        "Parameters": {"CSR": {"Type": "String"}},
+        "Resources": {
+            "certificate": {
+                "Type": "AWS::IoT::Certificate",
+                "Properties": {"CertificateSigningRequest": {"Ref": "CSR"}, "Status": "ACTIVE"},
+            }
+        },
+    }
+)
 
 
 @pytest.fixture
@@ -62,6 +74,11 @@ def test_the_ca_is_replaced_by_one_whose_key_is_in_a_token(token, tmp_path):
             found = x509.load_der_x509_crl(answer.read())
         assert found.is_signature_valid(authority.public_key())  # type: ignore[arg-type]
         assert PIN not in node.log
+
+        # A bulk registration's worker processes cannot sign: the node itself does.
+        node.client("s3").create_bucket(Bucket=BUCKET)
+        [made] = bulk(node, iot, TEMPLATE, [{"CSR": new_csr(new_key()[0], "press")}])
+        x509.load_pem_x509_certificate(made["certificatePem"].encode()).verify_directly_issued_by(authority)
 
         # Who has the folder and not the token has no CA.
         (tmp_path / "pin").write_text("9173")

@@ -8,16 +8,15 @@ device is known beforehand but that it shares a claim certificate: its own is ma
 from __future__ import annotations
 
 import json
-import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from interop.devices import Device, allow, document, new_csr, new_key, until
+from interop.devices import Device, allow, document, new_csr, new_key
+from interop.in_bulk import BUCKET, bulk
 from interop.test_fleet_provisioning import CSR, ROLE, Newcomer, provision
 
-BUCKET = "q08-input"
 POLICY = "q08-device"
 FLEET = "q08"
 SERIAL = {"Ref": "SerialNumber"}
@@ -57,24 +56,6 @@ def prepared(node, iot):
         policyDocument=document(allow("Connect", "client/${iot:Connection.Thing.ThingName}")),
     )
     node.client("s3").create_bucket(Bucket=BUCKET)
-
-
-def bulk(node, iot, text: str, lines: list[dict[str, str]]) -> list[dict[str, Any]]:
-    """Put the lines into an object, run a task over it, and read its report by plain HTTP."""
-    body = "".join(json.dumps(line) + "\n" for line in lines)
-    node.client("s3").put_object(Bucket=BUCKET, Key="devices.json", Body=body.encode())
-    task = iot.start_thing_registration_task(
-        templateBody=text, inputFileBucket=BUCKET, inputFileKey="devices.json", roleArn=ROLE
-    )["taskId"]
-
-    def over() -> dict[str, Any] | None:
-        found = iot.describe_thing_registration_task(taskId=task)
-        return found if found["status"] == "Completed" else None
-
-    assert until(over)["successCount"] == len(lines)
-    [link] = iot.list_thing_registration_task_reports(taskId=task, reportType="RESULTS")["resourceLinks"]
-    with urllib.request.urlopen(link) as report:
-        return [json.loads(line)["response"] for line in report]
 
 
 def written(node, folder: Path, name: str, pem: str, key_pem: bytes) -> Device:
