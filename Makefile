@@ -17,16 +17,16 @@ run: .venv/.run
 	$(BIN)/sekisho up
 
 test: .venv/.test .venv-awscli/.done $(JAVASCRIPT)/node_modules/.done
-	sh scripts/debian-packages.sh postgresql mosquitto mosquitto-clients openssl
+	sh scripts/debian-packages.sh postgresql mosquitto mosquitto-clients openssl softhsm2
 	$(BIN)/python -m pytest
 	$(MAKE) --no-print-directory test-compiled
 
-# What is compiled behaves as what is not: the units themselves, other people's clients, and the session model.
+# What is compiled behaves as what is not: the units themselves, and other people's clients.
 test-compiled: .venv-compiled/.done
 	.venv-compiled/bin/python -m pytest -q -p no:cacheprovider tests/unit/mqtt tests/unit/broker tests/unit/logic \
 	  tests/fuzz tests/interop/test_conformance.py tests/interop/test_normative.py tests/interop/test_clients.py \
 	  tests/interop/test_exactly_once.py tests/interop/test_extended.py tests/interop/test_limits.py \
-	  tests/interop/test_websocket.py tests/interop/test_policies_live.py tests/scale/test_session_model.py
+	  tests/interop/test_websocket.py tests/interop/test_policies_live.py
 
 check: .venv/.check
 	$(BIN)/ruff format --check .

@@ -79,9 +79,12 @@ class Node:
         host, _, port = self.endpoints[name].rpartition(":")
         return host, int(port)
 
-    def client(self, service: str, *, tls: bool = True, **more):
-        """A boto3 client; ``more`` goes to it. One try only, so that a test sees the first answer."""
-        key, secret = read_credentials(self.data)
+    def client(self, service: str, *, tls: bool = True, account: str | None = None, **more):
+        """A boto3 client; ``more`` goes to it. One try only, so that a test sees the first answer.
+
+        ``account`` is one that ``sekisho account create`` has made.
+        """
+        key, secret = read_credentials(self.data, account)
         session = boto3.Session()
         session._session.get_component("data_loader").search_paths.append(str(models_path()))
         url = f"https://{self.endpoints['https']}" if tls else f"http://{self.endpoints['api']}"
@@ -94,6 +97,13 @@ class Node:
             "config": Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20),
         }
         return session.client(service, **options | more)
+
+    def command(self, *arguments: str) -> str:
+        """What a ``sekisho`` command prints for this node."""
+        program = [sys.executable, "-c", "from sekisho.cli import main; main()", *arguments]
+        done = subprocess.run([*program, "--data", self.data], check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def environment(self) -> dict[str, str]:
         """os.environ with what ``sekisho env`` exports."""

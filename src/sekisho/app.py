@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import botocore
@@ -20,89 +19,59 @@ import structlog
 from sekisho import __version__
 from sekisho.aws.catalog import Catalog
 from sekisho.aws.request import Request
-from sekisho.aws.service import Service
+from sekisho.broker.activation import inherited
 from sekisho.broker.deadlines import Deadlines
 from sekisho.broker.extended import client_of
 from sekisho.broker.hub import Hub
 from sekisho.broker.listener import Listener, Peer, bind
+from sekisho.broker.newcomers import Newcomers
 from sekisho.broker.poller import Poller
 from sekisho.broker.registry import Registry
+from sekisho.broker.renewals import Renewals
 from sekisho.broker.reserved import FleetProvisioning
 from sekisho.broker.tls import server_context
 from sekisho.broker.transport import TlsTransport
+from sekisho.broker.triggers import Triggers
 from sekisho.broker.upgrade import HttpRequest
 from sekisho.broker.websocket import WebSocket
 from sekisho.bus import LocalBus
 from sekisho.clock import Clock
 from sekisho.config import Config
+from sekisho.functions.chosen import choose
 from sekisho.keyring import Keyring, open_keyring, write_private
-from sekisho.logic.certificates import make_ca, make_server_certificate
+from sekisho.logic.certificates import CA_YEARS, make_ca, make_server_certificate
+from sekisho.logic.endpoints import wildcards
 from sekisho.mqtt.profile import PROFILES, Limits
-from sekisho.services import (
-    broker_view,
-    caller_identity,
-    certificates,
-    connections,
-    endpoints,
-    fleet_provisioning,
-    messages,
-    node,
-    policies,
-    policy_attachments,
-    provisioning_templates,
-    registration,
-    tags,
-    thing_principals,
-    thing_types,
-    things,
-)
-from sekisho.services.access import AccessKeys, create_root_key
+from sekisho.objects.place import open_objects
+from sekisho.operations import DEVICE_PLANE, MODULES, load_services
+from sekisho.services.access import create_root_key
 from sekisho.services.api import Api
+from sekisho.services.bulk import Bulk
 from sekisho.services.call import Deps, Principal
 from sekisho.services.civil_time import read_clock
 from sekisho.services.identity import Identities
+from sekisho.services.places import ACCOUNT, Places, load_accounts
+from sekisho.services.principals import Principals
 from sekisho.services.refusals import Refusals
+from sekisho.services.registration_tasks import TASK
+from sekisho.services.revocations import REVOKED, RevocationLists
 from sekisho.store.changes import Change
 from sekisho.store.feed import Feed
 from sekisho.store.store import Store, open_store
 from sekisho.tasks import Tasks
 from sekisho.web.app import build_app
+from sekisho.web.credentials import DeviceCredentials
 from sekisho.web.endpoint import AwsEndpoint
 from sekisho.web.http import HttpServer
+from sekisho.web.jobs import JobsEndpoint
 from sekisho.web.publish import DevicePublish
+from sekisho.web.s3 import S3
+from sekisho.web.s3_links import Links
 from sekisho.workers import Workers
 
 log = structlog.get_logger("sekisho")
 
-MODULES: dict[str, Sequence[ModuleType]] = {
-    "iot": (
-        certificates,
-        endpoints,
-        policies,
-        policy_attachments,
-        provisioning_templates,
-        registration,
-        tags,
-        thing_principals,
-        thing_types,
-        things,
-    ),
-    "iot-data": (messages, connections),
-    "iot-jobs-data": (),
-    "sts": (caller_identity,),
-    "iotidentity": (fleet_provisioning,),
-    "sekisho": (node, broker_view),
-}
-"""Service → the files of its operations. What the node serves is exactly these services."""
-
-DEVICE_PLANE = "iotidentity"
-"""Reached over MQTT, never over HTTP."""
-
 LOOPBACK = "127.0.0.1"
-
-
-def load_services() -> dict[str, Service]:
-    return {name: Service.load(name) for name in MODULES}
 
 
 class Node:
@@ -134,57 +103,89 @@ class Node:
         config, clock, undo = self.config, self.clock, self._undo
         config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         # The ports first: a port in use must not leave anything behind.
+        self._inherited = inherited(os.environ, ("mqtt.port", "https.port", "api.port"))
         mqtt = self._bind(config["host"], "mqtt.port")
         https = self._bind(config["host"], "https.port")
         plain = self._bind(LOOPBACK, "api.port")
-        keyring = open_keyring(config.keyring, lambda: make_ca("Sekisho", clock.real(), 30))
+        keyring = open_keyring(config.keyring, lambda: make_ca("Sekisho", clock.real(), CA_YEARS))
         store, feed = await self._open_store()
         clock.state = await read_clock(store)
         await self._ensure_credentials(store, keyring)
+        names = config.server_names
+        places = Places(config["account"], config.regions, config["domain"], config["endpoint"], names)
+        await load_accounts(store, places, clock.now())
 
+        objects = open_objects(config.objects, config["region"], clock.real)
         workers = Workers()
         undo.callback(workers.close)
+        functions = choose(config.group("functions."), config.functions, config["region"])
+        undo.push_async_callback(functions.close)
         bus = LocalBus()
         undo.push_async_callback(bus.close)
         refusals = Refusals(store, config["explain.keep"])
         undo.push_async_callback(refusals.flush)
-        place = (config["account"], config["region"])
+        keys = Principals(store, keyring, config["region"])
         hub = Hub(
             clock,
             bus,
             store,
-            Identities(store),
+            Identities(store, keys),
             refusals,
             PROFILES[config["mqtt.profile"]],
             self._limits(),
             outbound_bytes=config["mqtt.limits.outbound_bytes"],
             domain=config["endpoint"],
-            place=place,
+            place=places.default,
             session_expiry=config["mqtt.session_expiry"],
             enforce_limits=config["mqtt.enforce_limits"] == "true",
+            multi_account_certificates=config["multi_account_certificates"],
         )
         await bus.subscribe("*", "*", "#", hub.deliver)
         services = load_services()
         registry = Registry(hub)
-        deps = Deps(config, store, clock, keyring, workers, registry.publish, refusals, connections=registry)
+        deps = Deps(
+            config,
+            store,
+            clock,
+            keyring,
+            workers,
+            registry.publish,
+            refusals,
+            places,
+            functions,
+            connections=registry,
+            objects=objects,
+        )
         api = Api(deps, services, MODULES)
         FleetProvisioning(hub, api)
-        keys = AccessKeys(store, keyring)
-        tasks = Tasks(deps, api, [place], self.id)
+        Newcomers(hub, api)
+        deps.link = links = Links(store, keyring, keys, clock, config["region"])
+        bulk = Bulk(deps, api, self.id)
+        tasks = Tasks(deps, api, lambda: places.all, self.id)
+        Renewals(hub, api)
+        triggers = Triggers(hub, api)
+        revoked = RevocationLists(deps)
         undo.push_async_callback(tasks.release)
 
         async def changed(changes: Sequence[Change]) -> None:
             for change in changes:
-                if change.kind == "accesskey":
-                    keys.forget(change.id)
+                keys.forget(change)
+                if change.kind == REVOKED:
+                    revoked.forget()
+                elif change.kind == ACCOUNT:
+                    places.add(change.id)  # it begins empty: there is nothing of it to be taken up
                 elif change.kind == "clock":
                     clock.state = await read_clock(store)
                     tasks.wake()
+                elif change.kind == TASK:
+                    bulk.wake()
             await hub.changed(changes)
+            await triggers.changed(changes)
 
         deadlines = Deadlines(_timed_out)
         undo.push_async_callback(hub.close)
-        await hub.start([place])
+        await hub.start(places.all)
+        await triggers.start(places.all)
         self._run(feed.run(changed), "feed")
         self._run(hub.mailbox.run(), "mailbox")
         self._run(hub.sessions.run(), "sessions")
@@ -194,24 +195,28 @@ class Node:
         self._run(hub.resend(), "resends")
         self._run(refusals.run(), "refusals")
         self._run(tasks.run(), "tasks")
+        self._run(bulk.run(), "bulk registration")
         self._run(self._watch(deadlines), "deadlines")
 
         catalog = Catalog(service for name, service in services.items() if name != DEVICE_PLANE)
-        endpoint = AwsEndpoint(api, catalog, keys, clock, [config["region"]])
-        app = build_app(DevicePublish(endpoint, api, catalog, hub), registry.counters)
+        endpoint = AwsEndpoint(api, catalog, keys, clock, places.regions)
+        publish = DevicePublish(endpoint, api, catalog, hub)
+        devices = DeviceCredentials(JobsEndpoint(publish, api, catalog, hub), api, hub, config)
+        app = build_app(S3(devices, endpoint, deps), registry.counters, revoked)
         http = HttpServer(app, clock.tick)
         undo.push_async_callback(http.close)
-        self._listen(keyring, hub, http, endpoint, deadlines, mqtt, https)
+        self._listen(keyring, hub, places, http, endpoint, deadlines, mqtt, https)
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: http.protocol({"peer": None}), sock=plain)
         undo.callback(server.close)
         self._publish_endpoints(keyring, *(sock.getsockname()[1] for sock in (mqtt, https, plain)))
+        links.lead_to(config["host"], self.endpoints)
         deps.facts.update(self._facts())
 
     # --- pieces of start -----------------------------------------------------------------------------------
 
     def _bind(self, host: str, setting: str) -> socket.socket:
-        sock = bind(host, self.config[setting], setting)
+        sock = self._inherited.get(setting) or bind(host, self.config[setting], setting)
         self._undo.callback(sock.close)
         return sock
 
@@ -237,6 +242,7 @@ class Node:
         self,
         keyring: Keyring,
         hub: Hub,
+        places: Places,
         http: HttpServer,
         endpoint: AwsEndpoint,
         deadlines: Deadlines,
@@ -251,7 +257,7 @@ class Node:
         client = client_of(hub)
         life = config["mqtt.limits.websocket_seconds"]
 
-        def authenticate(request: HttpRequest) -> Awaitable[Principal]:
+        def authenticate(request: HttpRequest) -> Awaitable[tuple[Principal, str]]:
             return endpoint.authenticate_socket(Request(*request))
 
         def websocket(peer: Peer) -> WebSocket:
@@ -270,6 +276,7 @@ class Node:
                 http=(lambda peer: http.protocol({"peer": peer})) if with_http else None,
                 websocket=websocket,
                 unopened=hub.count_unopened,
+                resolve=places.resolve,
                 handshake_timeout=config["mqtt.limits.connect_timeout"],
                 most=config["mqtt.limits.connections"],
                 connections=connections,
@@ -279,14 +286,10 @@ class Node:
     def _tls_context(self, keyring: Keyring) -> Any:
         """A new server certificate at each start; its key is in memory only."""
         config = self.config
-        names = ["localhost", LOOPBACK, "::1", config["endpoint"]]
-        names += [name.strip() for name in config["server_names"].split(",") if name.strip()]
-        if config["host"] not in ("0.0.0.0", "::"):  # noqa: S104 - compared with, not bound
-            names.append(config["host"])
-        certificate, key = make_server_certificate(
-            keyring.ca, keyring.ca_key, list(dict.fromkeys(names)), self.clock.real()
-        )
-        return server_context(certificate, key, keyring.ca)
+        names = config.server_names
+        names += [name for region in config.regions for name in wildcards(region, config["domain"])]
+        certificate, key = make_server_certificate(*keyring.server, names, self.clock.real())
+        return server_context(certificate, key, keyring.server.certificate)
 
     async def _ensure_credentials(self, store: Store, keyring: Keyring) -> None:
         """The default account's root key, in a file that only the node's user can read."""
@@ -325,7 +328,7 @@ class Node:
             "version": __version__,
             "account": self.config["account"],
             "region": self.config["region"],
-            "regions": [self.config["region"]],
+            "regions": self.config.regions,
             "endpoints": {name: self.endpoints[name] for name in ("mqtt", "https", "api")},
             "limits": {name: str(getattr(limits, name)) for name in sorted(LIMIT_NAMES)},
             "startedAt": self.clock.real(),
@@ -369,6 +372,3 @@ def _replace(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     draft.write_text(text)
     draft.replace(path)
-
-
-__all__ = ["Node", "Peer", "load_services"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -24,8 +25,17 @@ SETTINGS: dict[str, Setting] = {
     "database": Setting("", "sqlite:PATH or postgresql://…; empty: sqlite in the data folder"),
     "bus": Setting("local:", "how nodes tell each other things; local: is this process alone"),
     "keyring": Setting("", "file:PATH of the CA's key and the master key; empty: in the data folder"),
+    "objects": Setting("", "file:PATH or s3:https://host:port (docs/objects.md); empty: in the data folder"),
+    "objects.largest": Setting(5368709120, "bytes of one object"),
     "account": Setting("000000000000", "the default account, 12 digits"),
     "region": Setting("us-east-1", "the default region"),
+    "regions": Setting(
+        "", "all regions that the node serves, comma separated, the first the default; empty: region alone"
+    ),
+    "domain": Setting("sekisho.localhost", "what the endpoints' host names end with (docs/accounts.md)"),
+    "multi_account_certificates": Setting(
+        "data", "where a certificate registered without its CA may be used: data endpoints, or all"
+    ),
     "host": Setting("127.0.0.1", "address that the device listeners bind (0.0.0.0 for all)"),
     "endpoint": Setting(
         "localhost", "host name that DescribeEndpoint gives and the server certificate names"
@@ -71,15 +81,51 @@ SETTINGS: dict[str, Setting] = {
     "mqtt.limits.shared_subscriptions": Setting(100, "members of one shared subscription"),
     "mqtt.limits.sessions": Setting(100000, "persistent sessions"),
     "mqtt.limits.retained_messages": Setting(500000, "topics with a retained message"),
+    "crl.url": Setting(
+        "",
+        "address of the revocation list that issued certificates name; empty: none, as AWS's name none",
+    ),
     "connections.keep": Setting(1000000, "ended connections kept, for 31 days at most"),
     "explain.keep": Setting(10000, "refusals kept for explain"),
     "audit.keep": Setting(1000000, "audit lines kept"),
+    "functions.path": Setting(
+        "",
+        "folders of functions' modules, colon separated; functions.NAME = package.module:callable makes one",
+    ),
+    "functions.endpoint": Setting(
+        "", "http://HOST:PORT that speaks Lambda's Invoke, for every other function"
+    ),
+    "functions.access_key": Setting("", "access key id that signs calls to that endpoint; empty: unsigned"),
+    "functions.secret_key": Setting("", "its secret access key"),
+    "functions.concurrency": Setting(
+        4, "calls of one function at a time; a Python one has as many processes"
+    ),
+    "functions.waiting": Setting(100, "calls of one function that may wait for their turn"),
+    "functions.memory": Setting(1073741824, "bytes of address space of a function's process; 0: no limit"),
     "log.level": Setting("warning", "debug, info, warning or error"),
 }
 
 
+LABEL = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+"""One label of a host name (RFC 1123, section 2.1)."""
+
+LONGEST_DOMAIN = 128
+"""Characters; with what comes before it a name has at most 253 (RFC 1035, section 2.3.4)."""
+
 MOST_EXPIRY = 604_800
 """AWS IoT Developer Guide, MQTT persistent sessions: the longest that an account may set."""
+
+
+FUNCTIONS = "functions."
+_FUNCTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_CALLABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
+
+
+def _is_function(name: str) -> bool:
+    """Whether a setting is that of a function: its name is the user's own."""
+    if name in SETTINGS or not name.startswith(FUNCTIONS):
+        return False
+    return _FUNCTION_NAME.fullmatch(name.removeprefix(FUNCTIONS)) is not None
 
 
 @dataclass(frozen=True)
@@ -92,6 +138,25 @@ class Config:
         return self.values[name]
 
     @property
+    def regions(self) -> list[str]:
+        """The regions that the node serves, the default one first."""
+        return names_in(self.values["regions"]) or [self.values["region"]]
+
+    @property
+    def server_names(self) -> list[str]:
+        """The names and addresses of the node itself, under which it is the default account."""
+        names = [
+            "localhost",
+            "127.0.0.1",
+            "::1",
+            self.values["endpoint"],
+            *names_in(self.values["server_names"]),
+        ]
+        if self.values["host"] not in ("0.0.0.0", "::"):  # noqa: S104 - compared with, not bound
+            names.append(self.values["host"])
+        return list(dict.fromkeys(names))
+
+    @property
     def data(self) -> Path:
         return Path(self.values["data"]).absolute()
 
@@ -102,6 +167,15 @@ class Config:
     @property
     def keyring(self) -> str:
         return str(self.values["keyring"] or f"file:{self.data / 'keyring.json'}")
+
+    @property
+    def functions(self) -> dict[str, str]:
+        """Name → ``package.module:callable``."""
+        return {k.removeprefix(FUNCTIONS): v for k, v in self.values.items() if _is_function(k)}
+
+    @property
+    def objects(self) -> str:
+        return str(self.values["objects"] or f"file:{self.data / 'objects'}")
 
     def group(self, prefix: str) -> dict[str, Any]:
         """The settings under ``prefix``, without it."""
@@ -134,16 +208,21 @@ def load_config(overrides: Iterable[str] = (), *, file: Path | None = None) -> C
             raise ConfigError(f"--set {override}: expected key=value")
         _require_known(name, "--set")
         values[name] = _convert(name, value)
+    _choose_region(values)
     _check(values)
     return Config(values)
 
 
 def _require_known(name: str, where: str) -> None:
-    if name not in SETTINGS:
+    if name not in SETTINGS and not _is_function(name):
         raise ConfigError(f"{where}: there is no setting {name!r}; `sekisho settings` lists them")
 
 
 def _convert(name: str, value: Any) -> Any:
+    if _is_function(name):
+        if not (isinstance(value, str) and _CALLABLE.fullmatch(value)):
+            raise ConfigError(f"{name} = {value!r}: expected package.module:callable")
+        return value
     default = SETTINGS[name].default
     try:
         if isinstance(default, str):
@@ -156,7 +235,40 @@ def _convert(name: str, value: Any) -> Any:
     return converted
 
 
+def names_in(text: str) -> list[str]:
+    """What a setting lists, comma separated, each once."""
+    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def _choose_region(values: dict[str, Any]) -> None:
+    """The first of ``regions`` is the default; a ``region`` that says otherwise is a mistake."""
+    regions = names_in(values["regions"])
+    if regions and values["region"] not in (regions[0], SETTINGS["region"].default):
+        raise ConfigError(
+            f"region = {values['region']!r}, but regions = {values['regions']!r} begins with another; "
+            "give one of the two"
+        )
+    if regions:
+        values["region"] = regions[0]
+
+
+def _check_names(values: Mapping[str, Any]) -> None:
+    for region in names_in(values["regions"]) or [values["region"]]:
+        if not LABEL.fullmatch(region):
+            raise ConfigError(f"region {region!r}: expected letters, digits and hyphens, as in us-east-1")
+    domain = values["domain"]
+    if len(domain) > LONGEST_DOMAIN or not all(LABEL.fullmatch(label) for label in domain.split(".")):
+        raise ConfigError(
+            f"domain = {domain!r}: expected a host name in lower case of at most {LONGEST_DOMAIN} characters"
+        )
+
+
 def _check(values: Mapping[str, Any]) -> None:
+    _check_names(values)
+    if values["multi_account_certificates"] not in ("data", "all"):
+        raise ConfigError(
+            f"multi_account_certificates = {values['multi_account_certificates']!r}: data or all"
+        )
     account = values["account"]
     if not (len(account) == 12 and account.isascii() and account.isdigit()):
         raise ConfigError(f"account = {account!r}: expected 12 digits")
@@ -171,6 +283,19 @@ def _check(values: Mapping[str, Any]) -> None:
         raise ConfigError(f"mqtt.enforce_limits = {values['mqtt.enforce_limits']!r}: true or false")
     if values["mqtt.profile"] not in ("strict", "extended"):
         raise ConfigError(f"mqtt.profile = {values['mqtt.profile']!r}: strict or extended")
+    if bool(values["functions.access_key"]) != bool(values["functions.secret_key"]):
+        raise ConfigError("functions.access_key and functions.secret_key: both or neither")
+    for name in ("functions.concurrency", "functions.waiting"):
+        if values[name] < 1:
+            raise ConfigError(f"{name} = {values[name]}: at least 1")
+    if values["functions.endpoint"] and not re.fullmatch(
+        r"https?://[^/?#\s]+/?", values["functions.endpoint"]
+    ):
+        raise ConfigError(
+            f"functions.endpoint = {values['functions.endpoint']!r}: expected http://HOST[:PORT]"
+        )
+    if values["crl.url"] and not values["crl.url"].startswith(("http://", "https://")):
+        raise ConfigError(f"crl.url = {values['crl.url']!r}: http://… or https://…")
     if not values["bus"] == "local:":
         raise ConfigError(f"bus = {values['bus']!r}: this version has local:")
 

@@ -11,7 +11,10 @@ import structlog
 from sekisho.aws.errors import AwsError
 from sekisho.services.api import Api
 from sekisho.services.call import Caller, Deps, service_principal
-from sekisho.services.fleet_provisioning import TOKEN
+from sekisho.services.fleet_provisioning import LIFETIME, TOKEN
+from sekisho.services.identity import CLAIM
+from sekisho.services.provisioning_claims import LIFETIME as CLAIM_LIFETIME
+from sekisho.services.renewal_work import RenewalWork
 from sekisho.store import tables
 from sekisho.store.connections import trim_many_connections, trim_old_connections
 from sekisho.store.statement import StoreError
@@ -37,16 +40,19 @@ class Task(NamedTuple):
 
 
 class Tasks:
-    def __init__(self, deps: Deps, api: Api, places: list[tuple[str, str]], owner: str) -> None:
+    def __init__(self, deps: Deps, api: Api, places: Callable[[], list[tuple[str, str]]], owner: str) -> None:
         self._deps = deps
         self._api = api
         self._places = places
         self._owner = owner
+        self._renewals = RenewalWork(deps, api)
         self._wake = asyncio.Event()
         self._leased_until: dict[str, float] = {}
         self._due: dict[str, float] = {}
         self.all = [
             Task("expire-ownership-tokens", 1.0, self.expire_ownership_tokens),
+            Task("renewals", 1.0, self.advance_renewals),
+            Task("expire-provisioning-claims", 1.0, self.expire_provisioning_claims),
             Task("trim", 600.0, self.trim),
         ]
 
@@ -97,27 +103,42 @@ class Tasks:
 
     async def expire_ownership_tokens(self) -> None:
         """Delete tokens whose hour is over, and their certificates that nobody activated and attached."""
-        for account, region in self._places:
+        await self._expire(TOKEN, LIFETIME, "ExpireOwnershipToken", "ownershipTokenId")
+
+    async def expire_provisioning_claims(self) -> None:
+        """Delete trusted users' claims whose five minutes are over; who is connected with one is cut off."""
+        await self._expire(CLAIM, CLAIM_LIFETIME, "ExpireProvisioningClaim", "certificateId")
+
+    async def _expire(self, kind: str, lifetime: float, operation: str, member: str) -> None:
+        """What all has the same lifetime ends in the order of its creation."""
+        for account, region in self._places():
             caller = Caller(service_principal(account, "provisioning"), account, region)
-            while await self._expire_page(caller):
+            while await self._expire_page(caller, kind, lifetime, operation, member):
                 pass
 
-    async def _expire_page(self, caller: Caller) -> bool:
+    async def _expire_page(
+        self, caller: Caller, kind: str, lifetime: float, operation: str, member: str
+    ) -> bool:
         deps = self._deps
         rows = await deps.store.fetch(
-            *tables.page_resources_by_created(caller.account, caller.region, TOKEN, None, PAGE)
+            *tables.page_resources_by_created(caller.account, caller.region, kind, None, PAGE)
         )
         for row in rows:
+            if deps.clock.now() < row["created"] + lifetime - 1.0:
+                return False  # nor are those after it due; nothing is asked, and no audit line written
             try:
-                done = await self._api.invoke(
-                    caller, "sekisho", "ExpireOwnershipToken", ownershipTokenId=row["id"]
-                )
+                done = await self._api.invoke(caller, "sekisho", operation, **{member: row["id"]})
             except AwsError as error:
-                log.warning("ownership token not expired", error=error.message)
+                log.warning("not expired", kind=kind, error=error.message)
                 return False
             if not done.get("expired"):
                 return False  # the oldest that is left has time
         return len(rows) == PAGE
+
+    async def advance_renewals(self) -> None:
+        """Retire what devices have renewed, and roll back what they have not in time."""
+        for account, region in self._places():
+            await self._renewals.run(account, region)
 
     async def trim(self) -> None:
         deps = self._deps

@@ -28,6 +28,13 @@ def end_with_the_node() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+def clean_context() -> Any:
+    """Processes are forked from a server that holds nothing of the node: none of its sockets, no keys."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["sekisho.logic.certificates"])
+    return context
+
+
 class Workers:
     """A pool of processes, started on first use; ``run`` awaits a picklable function in one of them.
 
@@ -40,9 +47,9 @@ class Workers:
 
     async def run(self, function: Callable[..., T], *arguments: Any) -> T:
         if self._pool is None:
-            context = multiprocessing.get_context("forkserver")
-            context.set_forkserver_preload(["sekisho.logic.certificates"])
-            self._pool = ProcessPoolExecutor(self._count, mp_context=context, initializer=end_with_the_node)
+            self._pool = ProcessPoolExecutor(
+                self._count, mp_context=clean_context(), initializer=end_with_the_node
+            )
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
     def close(self) -> None:

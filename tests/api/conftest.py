@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import sqlite3
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -15,6 +16,9 @@ from interop.devices import Factory
 from nodes import Node, running
 
 NUMBERS = itertools.count(1)
+
+FUNCTIONS = [f"functions.{name}=users_functions:{name}" for name in ("hook", "sign", "answer")]
+"""What users would write: `users_functions.py`."""
 
 
 class Place(NamedTuple):
@@ -29,10 +33,10 @@ def read_sqlite(path: str, text: str) -> list[tuple[str, ...]]:
         return [tuple(map(str, row)) for row in connection.execute(text)]
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    data = tmp_path_factory.mktemp(request.param) / "node"
-    settings = ["log.level=debug"]
+@contextlib.contextmanager
+def placed(request: pytest.FixtureRequest, data: Path, *settings: str) -> Iterator[Place]:
+    """A node on the database that the fixture's parameter names."""
+    chosen = ["log.level=debug", f"functions.path={Path(__file__).parent}", *FUNCTIONS, *settings]
     if request.param == "sqlite":
 
         def sql(text: str) -> list[tuple[str, ...]]:
@@ -40,15 +44,22 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     else:
         server = request.getfixturevalue("postgres_server")
         database = server.create_database()
-        settings.append(f"database={server.url(database)}")
+        chosen.append(f"database={server.url(database)}")
 
         def sql(text: str) -> list[tuple[str, ...]]:
             return [tuple(line.split("|")) for line in server.sql(text, database).splitlines()]
 
-    with running(data, *settings) as node:
+    with running(data, *chosen) as node:
         yield Place(node, sql)
         assert node.stop() == 0, node.log
-        assert "Traceback" not in node.log
+        own = [line for line in node.log.splitlines() if "function=" not in line]
+        assert "Traceback" not in "".join(own)
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with placed(request, tmp_path_factory.mktemp(request.param) / "node") as place:
+        yield place
 
 
 @pytest.fixture(scope="session")
@@ -81,6 +92,11 @@ def factory(node: Node, iot, tmp_path_factory: pytest.TempPathFactory) -> Factor
 @pytest.fixture(scope="session")
 def sts(node: Node):
     return node.client("sts")
+
+
+@pytest.fixture(scope="session")
+def iam(node: Node):
+    return node.client("iam")
 
 
 @pytest.fixture(scope="session")

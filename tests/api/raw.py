@@ -8,7 +8,7 @@ from http.client import HTTPConnection
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from botocore.auth import SigV4Auth, SigV4QueryAuth
+from botocore.auth import S3SigV4QueryAuth, SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
@@ -74,7 +74,10 @@ def signed(
     credentials = Credentials(key or own_key, secret or own_secret, token)
     host, port = address(node)
     request = AWSRequest(method, f"http://{host}:{port}{target}", dict(headers or {}), body)
-    if expires is None:
+    signer: SigV4Auth
+    if expires is not None and service == "s3":
+        signer = S3SigV4QueryAuth(credentials, service, region, expires=expires)
+    elif expires is None:
         signer = SigV4Auth(credentials, service, region)
     else:
         signer = SigV4QueryAuth(credentials, service, region, expires=expires)

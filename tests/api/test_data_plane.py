@@ -18,7 +18,6 @@ from botocore.httpsession import URLLib3Session
 
 from interop.devices import ANYTHING, allow
 from interop.wire import Will
-from sekisho.app import MODULES, load_services
 from sekisho.aws.errors import (
     AwsError,
     ForbiddenException,
@@ -32,6 +31,7 @@ from sekisho.clock import Clock
 from sekisho.config import load_config
 from sekisho.logic.policy import NamedPolicy, PolicySet, parse_policy
 from sekisho.mqtt.profile import STRICT, Limits
+from sekisho.operations import MODULES, load_services
 from sekisho.services.api import Api
 from sekisho.services.call import Caller, Deps, Principal
 from sekisho.services.identity import Identities

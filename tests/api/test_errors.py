@@ -161,11 +161,11 @@ def test_an_operation_says_so_by_name_before_anything_is_validated(node, service
 
 
 def test_an_operation_of_the_query_protocol_says_so(node):
-    body = b"Action=AssumeRole&Version=2011-06-15&DurationSeconds=nonsense"
+    body = b"Action=AssumeRoleWithWebIdentity&Version=2011-06-15&DurationSeconds=nonsense"
     headers = {"content-type": "application/x-www-form-urlencoded"}
     answer = call(node, "POST", "/", body, service="sts", headers=headers)
     assert answer.status == 501
-    assert b"AssumeRole" in answer.body
+    assert b"AssumeRoleWithWebIdentity" in answer.body
     assert f"<Code>{NOT_IMPLEMENTED}</Code>".encode() in answer.body
 
 
@@ -263,7 +263,7 @@ def test_a_name_that_cannot_be(node, target, still_serving):
 
 
 def test_a_service_that_is_not_here(node, still_serving):
-    answer = call(node, "GET", "/", service="s3")
+    answer = call(node, "GET", "/", service="sqs")
     check_error(answer, 404, "UnknownOperationException")
     assert "s3" in answer.message
 

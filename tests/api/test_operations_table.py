@@ -9,8 +9,8 @@ import pytest
 
 from api.making import NOT_IMPLEMENTED
 from api.raw import Answer, call
-from sekisho.app import DEVICE_PLANE, MODULES, load_services
 from sekisho.cli.operations import operations_table, real_operations
+from sekisho.operations import DEVICE_PLANE, MODULES, load_services
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 SERVICES = load_services()
@@ -19,10 +19,11 @@ OVER_HTTP = [name for name in MODULES if name != DEVICE_PLANE]
 
 def ask(node, service: str, operation) -> Answer:
     """A request for the operation with nonsense for its labels and nothing in its body."""
-    if service == "sts":
-        body = f"Action={operation.name}&Version=2011-06-15".encode()
+    if SERVICES[service].protocol == "query":
+        version = SERVICES[service].model.api_version
+        body = f"Action={operation.name}&Version={version}".encode()
         headers = {"content-type": "application/x-www-form-urlencoded"}
-        return call(node, "POST", "/", body, service="sts", headers=headers)
+        return call(node, "POST", "/", body, service=service, headers=headers)
     http = operation.model.http
     target = re.sub(r"\{[^}]+\}", "-", http["requestUri"])
     return call(node, http["method"], target, service=SERVICES[service].signing_name)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import timedelta
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from api.authorities import Authority, self_signed
 from api.making import (
     UNKNOWN_ID,
     arn,
@@ -253,7 +255,50 @@ def test_properties_that_are_not_built(iot, name, properties, word):
         iot.register_thing(templateBody=body, parameters={"Name": name})
 
 
-def test_certificates_of_others_are_not_built(iot, name, cert):
-    other = {"Type": "AWS::IoT::Certificate", "Properties": {"CertificatePem": {"Ref": "Pem"}}}
-    with not_implemented("CertificatePem"):
-        iot.register_thing(templateBody=template({"c": other}, "Pem"), parameters={"Pem": cert.pem})
+def of_others(*more: str) -> str:
+    properties = {name: {"Ref": name} for name in ("CertificatePem", *more)}
+    foreign = {"Type": "AWS::IoT::Certificate", "Properties": properties}
+    resources = {"thing": thing_resource(), "certificate": foreign}
+    return template(resources, "Name", *properties)
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["found by its name", "named"])
+def test_a_certificate_of_a_registered_ca(iot, name, named):
+    ca = Authority(name)
+    ca.register(iot)
+    leaf = ca.sign(name)
+    more = {"CACertificatePem": ca.pem} if named else {}
+    parameters = {"Name": name, "CertificatePem": leaf.pem, **more}
+    for _ in range(2):  # again with the same input changes nothing
+        made = iot.register_thing(templateBody=of_others(*more), parameters=parameters)
+        assert made["certificatePem"] == leaf.pem
+        assert made["resourceArns"]["certificate"] == arn(f"cert/{leaf.id}")
+    found = iot.describe_certificate(certificateId=leaf.id)["certificateDescription"]
+    assert (found["status"], found["caCertificateId"], found["customerVersion"]) == ("ACTIVE", ca.id, 1)
+    assert iot.list_thing_principals(thingName=name)["principals"] == [arn(f"cert/{leaf.id}")]
+
+
+def test_a_certificate_of_nobody_known(iot, name):
+    """No registered CA has its issuer's name: it is registered without one."""
+    mine = self_signed(name)
+    iot.register_thing(templateBody=of_others(), parameters={"Name": name, "CertificatePem": mine.pem})
+    found = iot.describe_certificate(certificateId=mine.id)["certificateDescription"]
+    assert (found["status"], found["certificateMode"]) == ("ACTIVE", "SNI_ONLY")
+    assert "caCertificateId" not in found
+
+
+def test_certificates_of_others_that_cannot_be_registered(iot, name):
+    ca, impostor = Authority(name), Authority(name)
+    ca.register(iot)
+    cases = [
+        ({"CertificatePem": "x"}, "not PEM"),
+        ({"CertificatePem": impostor.sign(name).pem}, "not signed by"),
+        ({"CertificatePem": ca.sign(name).pem, "CACertificatePem": impostor.pem}, "is not registered"),
+        ({"CertificatePem": self_signed(name, ends=-timedelta(hours=1)).pem}, "expired at"),
+    ]
+    for parameters, words in cases:
+        body = of_others(*(set(parameters) - {"CertificatePem"}))
+        with refused("ResourceRegistrationFailureException", 400, "certificate: ", words):
+            iot.register_thing(templateBody=body, parameters={"Name": name, **parameters})
+    with refused("ResourceNotFoundException", 404):
+        iot.describe_thing(thingName=name)

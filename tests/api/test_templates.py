@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from api.making import ROLE, arn, listed, not_implemented, refused, template, thing_resource
+from api.making import ROLE, arn, listed, refused, template, thing_resource
 
 
 def body(attribute: str = "one") -> str:
@@ -195,19 +195,6 @@ def test_just_in_time_templates_have_parameters_of_their_own(iot, name):
     with refused("InvalidRequestException", 400, "Serial"):
         text = template({"thing": thing_resource()}, "Serial")
         iot.create_provisioning_template_version(templateName=name, templateBody=text)
-
-
-def test_hooks_are_not_implemented(iot, name, made):
-    hook = {"targetArn": "arn:aws:lambda:us-east-1:000000000000:function:hook"}
-    with not_implemented("preProvisioningHook"):
-        iot.create_provisioning_template(
-            templateName=name[:30] + "-h",
-            templateBody=body(),
-            provisioningRoleArn=ROLE,
-            preProvisioningHook=hook,
-        )
-    with not_implemented("removePreProvisioningHook"):
-        iot.update_provisioning_template(templateName=made, removePreProvisioningHook=True)
 
 
 THING = thing_resource()

@@ -224,3 +224,15 @@ def test_those_that_ended_lately_newest_first(run):
         assert [one["disconnected"] for one in await store.fetch(*verbs.ended_since(0.0, 2))] == [7.0, 9.0]
 
     run(body)
+
+
+def test_by_certificate_and_of_each_the_newest_first(run):
+    async def body(store):
+        made = [row(n, certificate=c) for n, c in enumerate(["c1", "c2", "", "c1", "c3"], 1)]
+        await store.commit(verbs.put_connections(made))
+        assert await ids(store, verbs.connections_by_certificate(A, R, "", 10)) == [5, 2, 4, 1]
+        assert await ids(store, verbs.connections_by_certificate(A, R, "c2", 10)) == [4, 1]
+        assert await ids(store, verbs.connections_by_certificate(A, R, "c3", 2)) == [2, 4]
+        assert await ids(store, verbs.connections_by_certificate("other", R, "", 10)) == []
+
+    run(body)

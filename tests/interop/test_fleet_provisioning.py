@@ -454,14 +454,6 @@ def test_a_csr_with_a_broken_signature(newcomer):
     assert "signing request" in rejected["errorMessage"]
 
 
-def test_cbor_is_not_in_this_version(claim, own):
-    """It says so: MQTT 5 by PUBACK, both by explain."""
-    topic = "$aws/certificates/create/cbor"
-    with claim.online("cbor", version=5) as wire:
-        assert wire.publish(topic, b"") == 0x87
-    assert "nothing on this node answers there" in own.list_refusals(clientId="cbor")["refusals"][0]["reason"]
-
-
 def test_a_claim_whose_policy_says_no(device, iot, templates):
     narrow = device(
         "narrow", thing=False, statements=[allow("*", "*"), deny("Publish", f"topic/{provision('factory')}")]

@@ -219,15 +219,17 @@ class Wire:
         alpn: list[str] | None = None,
         tls: ssl.TLSVersion | None = None,
         server_name: str | None = "localhost",
+        check_name: bool = False,
         receive_buffer: int = 0,
     ) -> None:
-        """``receive_buffer`` bounds what the system takes in for a client that does not read, in bytes."""
+        """``check_name``: the node's certificate must be valid for whatever name is given. ``receive_buffer``
+        bounds what the system takes in for a client that does not read, in bytes."""
         context = tls_context(ca, identity)
         if alpn is not None:
             context.set_alpn_protocols(alpn)
         if tls is not None:
             context.minimum_version = context.maximum_version = tls
-        if server_name != "localhost":
+        if server_name != "localhost" and not check_name:
             context.check_hostname = False
         plain = socket.socket()
         if receive_buffer:

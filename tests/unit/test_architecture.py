@@ -12,15 +12,19 @@ MAY_IMPORT = {
     "aws": set(),
     "logic": set(),
     "store": set(),
+    "objects": set(),
     "clock": set(),
     "workers": set(),
     "config": set(),
-    "keyring": set(),
+    "keyring": {"tokens"},
+    "tokens": set(),
     "bus": {"mqtt"},
-    "services": {"aws.errors", "logic", "store", "bus", "mqtt", "clock"},
+    "functions": {"logic", "workers"},
+    "services": {"aws.errors", "logic", "store", "objects", "bus", "mqtt", "clock", "functions.interface"},
     "actions": {"bus", "logic", "store"},
-    "broker": {"mqtt", "bus", "store", "logic", "services", "aws.errors"},
-    "web": {"aws", "services", "broker"},
+    "broker": {"mqtt", "bus", "store", "logic", "services", "aws.errors", "functions.interface"},
+    "web": {"aws", "services", "broker", "objects", "store"},
+    "operations": {"aws", "services"},
 }
 """Room → what of ours it may import besides itself; cli, tasks and app may import anything."""
 

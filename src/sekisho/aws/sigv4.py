@@ -209,29 +209,45 @@ def _expiry(text: str | None) -> int | None:
 
 
 def verify(
-    request: Request, credential: Credential, secret_key: str, now: float, skew: float = 300.0
+    request: Request,
+    credential: Credential,
+    secret_key: str,
+    now: float,
+    skew: float = 300.0,
+    body: str | None = None,
 ) -> None:
     """Hold the signature against the secret, and its time against ``now`` (epoch seconds, wire time).
 
+    ``body`` is what stands for a body that has yet to come; the caller holds the body against it.
     Raises InvalidSignatureException, with one message whatever does not match: it tells a forger nothing.
     """
-    if not _is_right(request, credential, secret_key):
+    if not _is_right(request, credential, secret_key, body):
         raise InvalidSignatureException(MISMATCH)
     _check_time(credential, now, skew)
 
 
-def _is_right(request: Request, credential: Credential, secret_key: str) -> bool:
-    stamp = _stamp(credential.timestamp)
+def scope_of(credential: Credential) -> str:
+    return f"{credential.date}/{credential.region}/{credential.service}/{TERMINATOR}"
+
+
+def signing_key(credential: Credential, secret_key: str) -> bytes:
+    """The key that is derived from the secret for one day, region and service."""
+    key = f"AWS4{secret_key}".encode()
+    for part in (credential.date, credential.region, credential.service, TERMINATOR):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
+
+
+def _is_right(request: Request, credential: Credential, secret_key: str, body: str | None) -> bool:
+    stamp = stamp_of(credential.timestamp)
     if stamp[:8] != credential.date or "host" not in credential.signed_headers:
         return False
     if not _signs_what_matters(request.headers, credential.signed_headers):
         return False
-    scope = f"{credential.date}/{credential.region}/{credential.service}/{TERMINATOR}"
-    key = f"AWS4{secret_key}".encode()
-    for part in (credential.date, credential.region, credential.service, TERMINATOR):
-        key = hmac.digest(key, part.encode(), "sha256")
+    scope = scope_of(credential)
+    key = signing_key(credential, secret_key)
     right = False
-    for form in _canonical_forms(request, credential):
+    for form in _canonical_forms(request, credential, body):
         hashed = sha256(form.encode("utf-8", "surrogatepass")).hexdigest()
         wanted = hmac.digest(key, f"{ALGORITHM}\n{stamp}\n{scope}\n{hashed}".encode(), "sha256").hex()
         right |= hmac.compare_digest(wanted, credential.signature)
@@ -245,7 +261,7 @@ def _signs_what_matters(headers: Mapping[str, str], signed: tuple[str, ...]) -> 
     return all(name in signed or name in MAY_BE_UNSIGNED for name in meaningful)
 
 
-def _canonical_forms(request: Request, credential: Credential) -> Iterator[str]:
+def _canonical_forms(request: Request, credential: Credential, body: str | None) -> Iterator[str]:
     """The canonical requests that this request may stand for, of which one must have been signed."""
     head = f"{request.method.upper()}\n{canonical.path(request.raw_path, credential.service)}\n"
     values = "".join(
@@ -253,8 +269,8 @@ def _canonical_forms(request: Request, credential: Credential) -> Iterator[str]:
     )
     tail = f"\n{values}\n{';'.join(credential.signed_headers)}\n"
     for query in _canonical_queries(request.query, credential):
-        for body in _body_hashes(request, credential):
-            yield head + query + tail + body
+        for stands_for_it in [body] if body is not None else _body_hashes(request, credential):
+            yield head + query + tail + stands_for_it
 
 
 def _canonical_queries(query: str, credential: Credential) -> set[str]:
@@ -281,17 +297,17 @@ def _body_hashes(request: Request, credential: Credential) -> list[str]:
 
 def _check_time(credential: Credential, now: float, skew: float) -> None:
     signed = credential.timestamp
-    stamp = _stamp(signed)
+    stamp = stamp_of(signed)
     if signed > now + skew:
         raise InvalidSignatureException(
-            f"Signature not yet current: {stamp} is still later than {_stamp(now + skew)} "
-            f"({_stamp(now)} + {_minutes(skew)})"
+            f"Signature not yet current: {stamp} is still later than {stamp_of(now + skew)} "
+            f"({stamp_of(now)} + {_minutes(skew)})"
         )
     life = skew if credential.expires is None else float(credential.expires)
     if signed < now - life:
         raise InvalidSignatureException(
-            f"Signature expired: {stamp} is now earlier than {_stamp(now - life)} "
-            f"({_stamp(now)} - {_minutes(life)})"
+            f"Signature expired: {stamp} is now earlier than {stamp_of(now - life)} "
+            f"({stamp_of(now)} - {_minutes(life)})"
         )
 
 
@@ -299,5 +315,5 @@ def _minutes(seconds: float) -> str:
     return f"{seconds / 60:g} min." if seconds % 60 == 0 else f"{seconds:g} sec."
 
 
-def _stamp(epoch: float) -> str:
+def stamp_of(epoch: float) -> str:
     return datetime.fromtimestamp(epoch, UTC).strftime("%Y%m%dT%H%M%SZ")

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from sekisho.broker import presence
 from sekisho.broker.authorizer import Authorizer, variables_of
-from sekisho.broker.identification import Unidentified, attributes_of, certificate_id, identify
+from sekisho.broker.identification import (
+    Unidentified,
+    attributes_of,
+    certificate_id,
+    domain_of,
+    identify,
+    place_of,
+)
 from sekisho.logic.arns import arn
 from sekisho.mqtt.connection import Connection
 from sekisho.mqtt.packets import Connect, Properties
@@ -63,10 +70,10 @@ class Admission:
             self._context["iot:ConnectAttributes"] = attributes
         if packet.will is not None:
             self._will = (packet.will.topic, packet.will.retain)
-            account, region = self._hub.place
+            account, region = place_of(self._hub, self._peer)
             # AWS IoT Developer Guide, Connect policy examples.
             self._context["iot:LastWillTopic"] = arn(region, account, "topic", packet.will.topic)
-        authorizer = await self.authorize()
+        authorizer = await self.authorize(arriving=True)
         try:
             self.check_connect(authorizer)
             if self._will is not None:
@@ -79,11 +86,12 @@ class Admission:
             raise
         # Not sooner: who may not connect as this client must not be able to keep it from connecting.
         connects = self._hub.connects
-        if connects is not None and not connects.take(self.client_id, self._hub.clock.tick()):
+        identity = authorizer.identity
+        who = f"{identity.account}/{identity.region}/{self.client_id}"
+        if connects is not None and not connects.take(who, self._hub.clock.tick()):
             most = self._hub.limits.connects_per_second
             words = f"more than {most} CONNECT a second of client id {self.client_id}"
             raise self._refused("THROTTLED", words, Reason.QUOTA_EXCEEDED, "THROTTLED")
-        identity = authorizer.identity
         if not self._hub.sessions.has_room_for(identity.account, identity.region, self.client_id, packet):
             words = f"there are {self._hub.limits.sessions} persistent sessions already"
             raise self._refused("LIMIT", words, Reason.QUOTA_EXCEEDED, "THROTTLED")
@@ -99,17 +107,20 @@ class Admission:
         """Refused unless the policies let this client connect."""
         self._require(authorizer, "iot:Connect", "client", self.client_id, self._context)
 
-    async def authorize(self) -> Authorizer:
+    async def authorize(self, arriving: bool = False) -> Authorizer:
         """What the registry says now; Refused when who is there may not come in (any more)."""
         hub, peer = self._hub, self._peer
         try:
             identity = await identify(hub, peer, self.client_id)
-        except Unidentified as error:
+        except Unidentified as refusal:
+            error = refusal
+            if arriving and hub.newcomers is not None:
+                error = await hub.newcomers.meet(refusal, peer, self.client_id)
             self._identity = error.identity or self._identity
             raise self._refused(error.reason, error.words, error.code, error.disconnect_reason) from None
         self._identity = identity
         attributes = attributes_of(identity, peer.certificate_der if peer.principal is None else None)
-        variables = variables_of(identity, attributes, self.client_id, peer.address, hub.domain)
+        variables = variables_of(identity, attributes, self.client_id, peer.address, domain_of(hub, peer))
         return Authorizer(identity, variables)
 
     def _require(
@@ -148,10 +159,9 @@ class Admission:
 
 def record_refusal(hub: Hub, peer: Peer, **refusal: Any) -> None:
     """Keep for explain that who is there was refused something."""
-    account, region = hub.place
+    account, region = place_of(hub, peer)
     who = {"certificateId": certificate_id(peer)}
     if peer.principal is not None:
-        account = peer.principal.account
         who = {"principal": peer.principal.arn}
     origin = {"at": hub.clock.now(), "sourceIp": peer.address, "decision": "REFUSED"}
     hub.refusals.record(account, region, {**origin, **who, **refusal})

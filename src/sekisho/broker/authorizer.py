@@ -8,6 +8,7 @@ from typing import Any
 from sekisho.logic.arns import arn
 from sekisho.logic.policy import Bound
 from sekisho.logic.variables import connection_variables
+from sekisho.services.evidence import evidence
 from sekisho.services.identity import Identity
 
 OF_CONNECTIONS = ("iot:ClientId", "iot:Connection.")
@@ -17,45 +18,30 @@ OF_CONNECTIONS = ("iot:ClientId", "iot:Connection.")
 class Authorizer:
     """The compiled policies of a connection, bound to its variables; made anew when any of them changes."""
 
-    __slots__ = ("_account", "_bound", "_region", "identity")
+    __slots__ = ("_account", "_bound", "_limit", "_region", "identity")
 
     def __init__(self, identity: Identity, variables: Mapping[str, Any]) -> None:
         self.identity = identity
         self._account = identity.account
         self._region = identity.region
         self._bound: Bound = identity.policies.bind(variables)
+        limit = identity.limit
+        self._limit: Bound | None = None if limit is None else limit.bind(variables)
 
     def allows(self, action: str, kind: str, name: str, context: Mapping[str, Any] = {}) -> bool:
         """Whether e.g. ``("iot:Publish", "topic", "a/b")`` is allowed."""
         resource = arn(self._region, self._account, kind, name)
-        return self._bound.decide(action, resource, context).allowed
+        if not self._bound.decide(action, resource, context).allowed:
+            return False
+        return self._limit is None or self._limit.decide(action, resource, context).allowed
 
     def explain(self, action: str, kind: str, name: str, context: Mapping[str, Any] = {}) -> dict[str, Any]:
         """The evidence of a decision, with the members of the sekisho model's Refusal."""
         resource = arn(self._region, self._account, kind, name)
         found = self._bound.explain(action, resource, context)
-        return {
-            "action": action,
-            "resource": resource,
-            "decision": found.outcome,
-            "policies": [
-                {
-                    "policyName": policy,
-                    "versionId": version,
-                    "statements": [
-                        {"index": index, "sid": sid, "effect": effect, "verdict": verdict, "why": why}
-                        for index, sid, effect, verdict, why in statements
-                    ],
-                }
-                for policy, version, statements in found.policies
-            ],
-            "variables": {name: _text(value) for name, value in found.variables.items()},
-            "missingVariables": list(found.missing),
-        }
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ", ".join(value)
+        if found.outcome == "ALLOWED" and self._limit is not None:  # then the session's own policy says no
+            found = self._limit.explain(action, resource, context)
+        return evidence(found)
 
 
 def request_variables(
@@ -72,7 +58,7 @@ def variables_of(
 ) -> dict[str, Any]:
     """The policy variables of a connection; ``attributes`` are its certificate's."""
     thing = identity.thing
-    return connection_variables(
+    return dict(identity.context) | connection_variables(
         client_id=client_id,
         certificate_id=identity.certificate_id,
         certificate=attributes,

@@ -20,6 +20,7 @@ from sekisho.broker.shared import Groups, Member
 from sekisho.broker.versions import Versions
 from sekisho.broker.wills import Wills
 from sekisho.bus import Bus
+from sekisho.logic.endpoints import DATA_ALONE
 from sekisho.mqtt.connection import effective_keep_alive
 from sekisho.mqtt.message import Message, in_range
 from sekisho.mqtt.packets import Connect, Will
@@ -36,6 +37,7 @@ from sekisho.store.store import Store
 
 if TYPE_CHECKING:
     from sekisho.broker.client import Client
+    from sekisho.broker.newcomers import Newcomers
 
 log = structlog.get_logger("sekisho.broker")
 
@@ -78,7 +80,9 @@ class Hub:
         place: Place,
         session_expiry: float,
         enforce_limits: bool,
+        multi_account_certificates: str = DATA_ALONE,
     ) -> None:
+        """``place`` and ``domain`` are those of a client that names no other by SNI."""
         self.clock = clock
         self.bus = bus
         self.identities = identities
@@ -89,6 +93,7 @@ class Hub:
         self.domain = domain
         self.place = place
         self.enforce_limits = enforce_limits
+        self.multi_account_certificates = multi_account_certificates
         self.rates = limits if enforce_limits else limits.without_rates()
         """The limits by the second; 0 is none."""
         connects = self.rates.connects_per_second
@@ -102,6 +107,8 @@ class Hub:
         self.journal = ConnectionLog(store)
         self.store = store
         self.engines: TopicTree[Sink] = TopicTree()
+        self.newcomers: Newcomers | None = None
+        """What becomes of certificates that connect without being registered; set as the node is built."""
         self.counters: dict[str, int] = defaultdict(int)
         self.published = 0
         self.changes_seen = 0
@@ -359,14 +366,18 @@ class Hub:
         for change in changes:
             self.identities.forget(change)
             match change.kind:
-                case "cert":
+                case "cert" | "claim":
                     stale |= self._by_certificate.get(change.id, set())
                 case "attached-policy" | "thing-principal":
                     stale |= self._by_certificate.get(certificate_id_of(change.id), set())
+                case "revocationlist":
+                    stale |= {c for c in self._of(change) if c.authorizer.identity.ca_id == change.id}
                 case "policy":
                     stale |= {c for c in self._of(change) if change.id in c.policy_names}
                 case "thing":
                     stale |= {c for c in self._of(change) if c.uses_thing(change.id)}
+                case "iamrole" | "iamuser" | "iampolicy" | "iamattached":
+                    stale |= {c for c in self.all_clients() if c.peer.principal is not None}
         if stale:
             limit = asyncio.Semaphore(REFRESHES_AT_ONCE)
             await asyncio.gather(*(_refresh(client, limit) for client in stale))

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 
+from sekisho.logic.endpoints import why_not_here
 from sekisho.logic.lifecycle import may_connect
 from sekisho.logic.variables import certificate_attributes
 from sekisho.mqtt.reasons import Reason
-from sekisho.services.identity import Identity, iam_identity
+from sekisho.services.call import Principal
+from sekisho.services.identity import Identity
 from sekisho.store.statement import StoreError
 
 if TYPE_CHECKING:
@@ -45,6 +47,16 @@ class Unidentified(Exception):
         self.identity = identity
 
 
+def place_of(hub: Hub, peer: Peer) -> tuple[str, str]:
+    """The account and region that a connection has come to."""
+    return (peer.account, peer.region) if peer.account else hub.place
+
+
+def domain_of(hub: Hub, peer: Peer) -> str:
+    """The full name of the endpoint that a connection has come to."""
+    return peer.server_name.lower() if peer.named else hub.domain
+
+
 def certificate_id(peer: Peer) -> str:
     """The id of the certificate that was presented, '' for none."""
     return hashlib.sha256(peer.certificate_der).hexdigest() if peer.certificate_der is not None else ""
@@ -55,9 +67,9 @@ async def identify(hub: Hub, peer: Peer, client_id: str) -> Identity:
 
     Raises Unidentified when a certificate may not be used (any more), or when the registry cannot be asked.
     """
-    account, region = hub.place
+    account, region = place_of(hub, peer)
     if peer.principal is not None:
-        return iam_identity(peer.principal, region)
+        return await _signed(hub, peer.principal, region)
     id = certificate_id(peer)
     if not id:
         raise Unidentified("NOT_AUTHENTICATED", "no client certificate was presented")
@@ -65,25 +77,55 @@ async def identify(hub: Hub, peer: Peer, client_id: str) -> Identity:
         async with asyncio.timeout(FAIL_CLOSED):
             identity = await hub.identities.load(account, region, id, client_id)
     except (StoreError, TimeoutError):
-        raise Unidentified(
-            "INTERNAL_SERVER_ERROR",
-            "the registry did not answer in time, so the connection was refused",
-            Reason.SERVER_UNAVAILABLE,
-            "SERVER_ERROR",
-        ) from None
+        raise _unanswered() from None
     if identity is None:
         raise Unidentified(
             "DEVICE_CERTIFICATE_NOT_REGISTERED",
             f"certificate {id} is not registered in account {account}, region {region}",
         )
+    rule = hub.multi_account_certificates
+    misused = why_not_here(identity.mode, peer.endpoint, peer.named, rule)
+    if misused is not None:
+        reason, words = misused
+        words = (
+            f"certificate {id} cannot be used at {peer.server_name or 'an address without a name'}: {words}"
+        )
+        raise Unidentified(reason, words, identity=identity)
     why_not = may_connect(identity.status)
     if why_not is not None:
         raise Unidentified(why_not, f"certificate {id} is {identity.status}", identity=identity)
+    if identity.revoked:
+        raise Unidentified(
+            "DEVICE_CERTIFICATE_REVOKED",
+            f"certificate {id} is on the revocation list of CA certificate {identity.ca_id}",
+            identity=identity,
+        )
     if not identity.not_before <= hub.clock.now() <= identity.not_after:
         raise Unidentified(
             "NOT_AUTHENTICATED", f"certificate {id} is not valid at this time", identity=identity
         )
     return identity
+
+
+async def _signed(hub: Hub, principal: Principal, region: str) -> Identity:
+    """Who has signed, as IAM has it now."""
+    try:
+        async with asyncio.timeout(FAIL_CLOSED):
+            identity = await hub.identities.signed(principal, region)
+    except (StoreError, TimeoutError):
+        raise _unanswered() from None
+    if identity is None:
+        raise Unidentified("NOT_AUTHENTICATED", f"{principal.arn} does not exist any more")
+    return identity
+
+
+def _unanswered() -> Unidentified:
+    return Unidentified(
+        "INTERNAL_SERVER_ERROR",
+        "the registry did not answer in time, so the connection was refused",
+        Reason.SERVER_UNAVAILABLE,
+        "SERVER_ERROR",
+    )
 
 
 def attributes_of(identity: Identity, der: bytes | None) -> Mapping[str, Any]:

@@ -13,10 +13,12 @@ from OpenSSL import SSL
 
 from sekisho.broker.deadlines import Deadlines
 from sekisho.broker.poller import Poller
-from sekisho.broker.tls import ALPN_MQTT, ALPN_MQTT_X509, peer_certificate_der
+from sekisho.broker.tls import ALPN_MQTT, ALPN_MQTT_X509, peer_certificate_der, peer_chain
 from sekisho.broker.transport import ByteProtocol, TlsTransport
 from sekisho.broker.upgrade import opens
+from sekisho.logic.endpoints import DATA
 from sekisho.services.call import Principal
+from sekisho.services.places import Endpoint
 
 log = structlog.get_logger("sekisho.listener")
 
@@ -29,13 +31,23 @@ MQTT_CONNECT = 0x10
 
 
 class Peer(NamedTuple):
-    """What TLS says about a connection; ``principal`` is who signed its WebSocket upgrade."""
+    """What TLS says about a connection; ``principal`` is who signed its WebSocket upgrade.
+
+    ``endpoint`` is what its endpoint is for (`data`, `jobs` or `credentials`: `sekisho.logic.endpoints`),
+    ``account`` and ``region`` whose it is, and ``named`` whether the client gave its full name by SNI.
+    """
 
     certificate_der: bytes | None
     server_name: str
     address: str
     alpn: bytes
     principal: Principal | None = None
+    chain: tuple[str, ...] = ()
+    """The ids (SHA-256 of the DER) of what it has sent above its own certificate."""
+    endpoint: str = DATA
+    account: str = ""
+    region: str = ""
+    named: bool = False
 
 
 class PortInUse(Exception):
@@ -78,12 +90,14 @@ class Listener:
         http: Callable[[Peer], ByteProtocol] | None,
         websocket: Callable[[Peer], ByteProtocol],
         unopened: Callable[[], None],
+        resolve: Callable[[str], Endpoint],
         handshake_timeout: float,
         most: int,
         connections: set[TlsTransport] | None = None,
     ) -> None:
         """``most`` connections at once, over all listeners that are given the same ``connections``;
-        ``unopened`` is told of each that ended before it had said anything within TLS."""
+        ``unopened`` is told of each that ended before it had said anything within TLS; ``resolve`` says which
+        endpoint a client means by SNI."""
         self.port: int = sock.getsockname()[1]
         self.connections: set[TlsTransport] = set() if connections is None else connections
         self._loop = loop
@@ -96,6 +110,7 @@ class Listener:
         self._http = http
         self._websocket = websocket
         self._unopened = unopened
+        self._resolve = resolve
         self._handshake_timeout = handshake_timeout
         self._most = most
         loop.add_reader(sock.fileno(), self._accept)
@@ -137,11 +152,18 @@ class Listener:
     def _opened(self, transport: TlsTransport, first: bytes) -> ByteProtocol | None:
         """MQTT or HTTP, by ALPN, else by the first byte (a CONNECT is 0x10; no HTTP method begins so)."""
         alpn = transport.tls.get_alpn_proto_negotiated()
+        server_name = (transport.tls.get_servername() or b"").decode("ascii", "replace")
+        account, region, endpoint, named = self._resolve(server_name)
         peer = Peer(
             peer_certificate_der(transport.tls),
-            (transport.tls.get_servername() or b"").decode("ascii", "replace"),
+            server_name,
             _address(transport),
             alpn,
+            chain=peer_chain(transport.tls),
+            endpoint=endpoint,
+            account=account,
+            region=region,
+            named=named,
         )
         if alpn in (ALPN_MQTT_X509, ALPN_MQTT) or (not alpn and first[:1] == bytes([MQTT_CONNECT])):
             return self._mqtt(peer)

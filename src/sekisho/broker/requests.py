@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from sekisho.aws.errors import ForbiddenException, ServiceUnavailableException
 from sekisho.broker.admission import record_refusal
 from sekisho.broker.authorizer import Authorizer, request_variables
-from sekisho.broker.identification import Unidentified, attributes_of, identify
+from sekisho.broker.identification import Unidentified, attributes_of, domain_of, identify
+from sekisho.logic.endpoints import JOBS
 from sekisho.mqtt.reasons import Reason
 from sekisho.services.identity import Identity
 
@@ -21,22 +22,33 @@ DENIED = "the request was answered 403 (Forbidden)"
 UNAVAILABLE = "the request was answered 503 (Service Unavailable)"
 
 
-async def authorize_publish(hub: Hub, peer: Peer, topic: str, retain: bool) -> Identity:
-    """Who publishes to a topic by HTTPS with a certificate.
+def is_at_jobs(peer: Peer) -> bool:
+    """Whether a client has come to a jobs endpoint."""
+    return peer.endpoint == JOBS
+
+
+async def identify_request(hub: Hub, peer: Peer, action: str, resource: str) -> Identity:
+    """Who asks by HTTPS with a certificate.
 
     Raises ForbiddenException, or ServiceUnavailableException when the registry cannot be asked; explain
     tells why.
     """
     try:
-        identity = await identify(hub, peer, "")
+        return await identify(hub, peer, "")
     except Unidentified as error:
         away = error.code == Reason.SERVER_UNAVAILABLE
         why = f"{error.reason}: {error.words}"
         effect = UNAVAILABLE if away else DENIED
-        record_refusal(hub, peer, action="iot:Publish", resource=topic, reason=why, effect=effect)
+        record_refusal(hub, peer, action=action, resource=resource, reason=why, effect=effect)
         raise ServiceUnavailableException(error.words) if away else ForbiddenException(why) from None
+
+
+async def authorize_publish(hub: Hub, peer: Peer, topic: str, retain: bool) -> Identity:
+    """Who publishes to a topic by HTTPS with a certificate; raises as `identify_request`."""
+    identity = await identify_request(hub, peer, "iot:Publish", topic)
     attributes = attributes_of(identity, peer.certificate_der)
-    authorizer = Authorizer(identity, request_variables(identity, attributes, peer.address, hub.domain))
+    domain = domain_of(hub, peer)
+    authorizer = Authorizer(identity, request_variables(identity, attributes, peer.address, domain))
     for action, verb in ACTIONS.items():
         if action == "iot:RetainPublish" and not retain:
             continue

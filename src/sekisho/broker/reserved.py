@@ -9,6 +9,7 @@ import orjson
 import structlog
 
 from sekisho.aws.errors import AwsError, InvalidParameters, Throttling
+from sekisho.logic.cbor_object import BadCbor, read_cbor_object, write_cbor
 from sekisho.mqtt.message import Message
 from sekisho.services.api import Api
 from sekisho.services.call import Caller, Principal, service_principal
@@ -24,6 +25,15 @@ AT_ONCE = 16
 
 SERVICE = "iotidentity"
 
+CBOR = "/cbor"
+
+CODES = {
+    "AccessDeniedException": "AccessDenied",
+    "InternalFailureException": "InternalError",
+    "ServiceUnavailableException": "InternalError",
+}
+"""How these topics spell what any operation may answer."""
+
 OPERATIONS = {
     "create": "CreateKeysAndCertificate",
     "create-from-csr": "CreateCertificateFromCsr",
@@ -31,15 +41,19 @@ OPERATIONS = {
 
 
 class FleetProvisioning:
-    """``$aws/certificates/…`` and ``$aws/provisioning-templates/…`` in JSON (AWS IoT Developer Guide, Device
-    provisioning MQTT API). Answers may hold a private key or a token: they go from memory to the connection
-    that asked, and nowhere else.
+    """``$aws/certificates/…`` and ``$aws/provisioning-templates/…`` in JSON and CBOR, answered in the
+    encoding that the topic names (AWS IoT Developer Guide, Device provisioning MQTT API). Answers may hold
+    a private key or a token: they go from memory to the connection that asked, and nowhere else.
     """
 
-    FILTERS = (
-        "$aws/certificates/create/json",
-        "$aws/certificates/create-from-csr/json",
-        "$aws/provisioning-templates/+/provision/json",
+    FILTERS = tuple(
+        topic + encoding
+        for topic in (
+            "$aws/certificates/create/",
+            "$aws/certificates/create-from-csr/",
+            "$aws/provisioning-templates/+/provision/",
+        )
+        for encoding in ("json", "cbor")
     )
 
     def __init__(self, hub: Hub, api: Api) -> None:
@@ -66,13 +80,13 @@ class FleetProvisioning:
             topic = message.topic + "/accepted"
         except AwsError as error:
             topic = message.topic + "/rejected"
-            body = orjson.dumps(
-                {
-                    "statusCode": self._api.error_status(SERVICE, error),
-                    "errorCode": error.code,
-                    "errorMessage": error.message,
-                }
-            )
+            status = self._api.error_status(SERVICE, error)
+            # Text of a device's own may be in it, and no encoding has lone surrogates.
+            words = error.message.encode("utf-8", "replace").decode()
+            code = CODES.get(error.code, error.code)
+            body = orjson.dumps({"statusCode": status, "errorCode": code, "errorMessage": words})
+            effect = f"{topic}: {status} {code}"
+            client.record(action=_action(message.topic), resource=message.topic, reason=words, effect=effect)
         finally:
             self._under_way[session] -= 1
             if not self._under_way[session]:
@@ -82,22 +96,19 @@ class FleetProvisioning:
                 message.account,
                 message.region,
                 topic,
-                body,
+                write_cbor(orjson.loads(body)) if message.topic.endswith(CBOR) else body,
                 qos=1,
                 received_at=hub.clock.now(),
             )
         )
 
     async def _invoke(self, client: Client, message: Message) -> bytes:
-        members = _members(message.payload)
-        levels = message.topic.split("/")
-        if levels[1] == "certificates":
-            operation = OPERATIONS[levels[2]]
-            if operation == "CreateKeysAndCertificate":
-                members = {}  # its payload is empty; {} is also seen
-        else:
-            operation = "RegisterThing"
-            members["templateName"] = levels[2]
+        operation = operation_of(message.topic)
+        members = _members(message)
+        if operation == "CreateKeysAndCertificate":
+            members = {}  # its payload is empty; {} is also seen
+        elif operation == "RegisterThing":
+            members["templateName"] = message.topic.split("/")[2]
         identity = client.authorizer.identity
         # The IoT policy allowed the publish; what follows is done by the node in the device's name.
         role = service_principal(message.account, "provisioning")
@@ -113,9 +124,24 @@ class FleetProvisioning:
         return self._api.body(SERVICE, operation, result)
 
 
-def _members(payload: bytes) -> dict[str, Any]:
+def operation_of(topic: str) -> str:
+    levels = topic.split("/")
+    return OPERATIONS[levels[2]] if levels[1] == "certificates" else "RegisterThing"
+
+
+def _action(topic: str) -> str:
+    return f"iot:{operation_of(topic)}"
+
+
+def _members(message: Message) -> dict[str, Any]:
+    payload = message.payload
     if not payload:
         return {}
+    if message.topic.endswith(CBOR):
+        try:
+            return read_cbor_object(payload)
+        except BadCbor as error:
+            raise InvalidParameters(f"The payload is not a CBOR map of a request: {error}") from None
     try:
         members = orjson.loads(payload)
     except orjson.JSONDecodeError as error:

@@ -7,6 +7,7 @@ SHA-256 of the DER. Real AWS endpoints do the same (aws-iot-device-sdk-embedded-
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,9 @@ ALPN_HTTP_X509 = b"x-amzn-http-ca"
 ALPN_HTTP = b"http/1.1"
 ALPN = (ALPN_MQTT_X509, ALPN_MQTT, ALPN_HTTP_X509, ALPN_HTTP)
 """AWS IoT Developer Guide, Device communication protocols."""
+
+CHAIN = 4
+"""Of what a client sends above its certificate, how much is looked at."""
 
 
 def server_context(
@@ -59,3 +63,14 @@ def peer_certificate_der(connection: SSL.Connection) -> bytes | None:
     # Not as cryptography's: that would read it, and raise at whatever a stranger has put into it.
     certificate = connection.get_peer_certificate()
     return crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate) if certificate is not None else None
+
+
+def peer_chain(connection: SSL.Connection) -> tuple[str, ...]:
+    """The ids of what the peer has sent above its own certificate, of the first few.
+
+    On a server OpenSSL's list does not have the peer's own (SSL_get_peer_cert_chain(3))."""
+    chain = connection.get_peer_cert_chain()
+    if not chain:
+        return ()
+    ders = (crypto.dump_certificate(crypto.FILETYPE_ASN1, one) for one in chain[:CHAIN])
+    return tuple(hashlib.sha256(der).hexdigest() for der in ders)

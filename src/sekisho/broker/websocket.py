@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("sekisho.websocket")
 
-Authenticate = Callable[[HttpRequest], Awaitable[Principal]]
-"""Says who has signed a request, or raises AwsError."""
+Authenticate = Callable[[HttpRequest], Awaitable[tuple[Principal, str]]]
+"""Says who has signed a request, and for which region, or raises AwsError."""
 
 FORBIDDEN = "ForbiddenException"
 
@@ -139,7 +139,7 @@ class WebSocket:
 
     async def _admit(self, upgrade: Upgrade, request: HttpRequest) -> None:
         try:
-            principal = await self._authenticate(request)
+            principal, region = await self._authenticate(request)
         except AwsError as error:
             self._refuse(403, FORBIDDEN, "Forbidden", f"{error.code}: {error.message}")
             return
@@ -154,7 +154,9 @@ class WebSocket:
             return
         answer, connection, early = upgrade.accept()
         self._transport.write(answer)
-        client = self._serve(self._peer._replace(principal=principal))
+        # Who has signed says which account and region, whatever name the client has given.
+        peer = self._peer._replace(principal=principal, account=principal.account, region=region)
+        client = self._serve(peer)
         self._framed = FramedTransport(self, self._transport, self._poller, Frames(connection), client)
         self._upgrade = None
         client.connection_made(self._framed)

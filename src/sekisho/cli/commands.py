@@ -1,4 +1,4 @@
-"""``sekisho up``, ``env``, ``explain``, ``clock``, ``settings``, ``demo``."""
+"""``sekisho up``, ``env``, ``account``, ``hosts``, ``explain``, ``clock``, ``settings``, ``demo``."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A self-hosted AWS IoT: the APIs, the MQTT behaviour, and every way a device gets its credentials.",
 )
+
+accounts = typer.Typer(no_args_is_help=True, help="Accounts of the node, beside the default one.")
+app.add_typer(accounts, name="account")
 
 Data = Annotated[Path, typer.Option("--data", help="The node's data folder.")]
 DEFAULT_DATA = Path(".sekisho")
@@ -63,10 +66,13 @@ def up(
 
 
 @app.command()
-def env(data: Data = DEFAULT_DATA) -> None:
+def env(
+    data: Data = DEFAULT_DATA,
+    account: Annotated[str | None, typer.Option(help="One that `sekisho account create` has made.")] = None,
+) -> None:
     """Print what makes boto3 and the AWS CLI use the node: eval "$(sekisho env)"."""
     endpoints = read_endpoints(data)
-    key, secret = read_credentials(data)
+    key, secret = read_credentials(data, account)
     https = f"https://{endpoints['https']}"
     values = {
         "AWS_ACCESS_KEY_ID": key,
@@ -77,6 +83,7 @@ def env(data: Data = DEFAULT_DATA) -> None:
         "AWS_ENDPOINT_URL_IOT": https,
         "AWS_ENDPOINT_URL_IOT_DATA_PLANE": https,
         "AWS_ENDPOINT_URL_IOT_JOBS_DATA_PLANE": https,
+        "AWS_ENDPOINT_URL_IAM": https,
         "AWS_ENDPOINT_URL_STS": https,
         "AWS_ENDPOINT_URL_SEKISHO": https,
         "AWS_DATA_PATH": str(models_path()),
@@ -91,6 +98,48 @@ def env(data: Data = DEFAULT_DATA) -> None:
     typer.echo("unset AWS_SESSION_TOKEN AWS_PROFILE AWS_DEFAULT_PROFILE")
 
 
+@accounts.command("create")
+def account_create(
+    id: Annotated[str | None, typer.Argument(help="Twelve digits; without it, random ones.")] = None,
+    name: Annotated[str | None, typer.Option(help="What to call it.")] = None,
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Make an account; the key of its root goes to a file that only you can read."""
+    from sekisho.cli.accounts import create
+
+    typer.echo(create(data, id, name))
+
+
+@accounts.command("list")
+def account_list(data: Data = DEFAULT_DATA) -> None:
+    """List the accounts with their endpoints."""
+    from sekisho.cli.accounts import listed
+
+    for line in listed(data):
+        typer.echo(line)
+
+
+@app.command()
+def hosts(
+    data: Data = DEFAULT_DATA,
+    address: Annotated[str, typer.Option(help="The node's address as its clients see it.")] = "127.0.0.1",
+    write: Annotated[bool, typer.Option("--write", help="Write them instead of printing them.")] = False,
+    file: Annotated[Path, typer.Option(help="Where --write puts them.")] = Path("/etc/hosts"),
+) -> None:
+    """The lines of /etc/hosts that make the names of all endpoints known."""
+    from sekisho.cli.hosts import host_lines, write_block
+
+    lines = host_lines(data, address)
+    if not write:
+        typer.echo("\n".join(lines))
+        return
+    try:
+        write_block(file, lines)
+    except OSError as error:
+        raise fail(f"{file}: {error.strerror}") from None
+    typer.echo(f"{len(lines)} lines in {file}")
+
+
 @app.command()
 def explain(
     data: Data = DEFAULT_DATA,
@@ -98,13 +147,17 @@ def explain(
     certificate: Annotated[str | None, typer.Option(help="Only this certificate id.")] = None,
     thing: Annotated[str | None, typer.Option(help="Only this thing.")] = None,
     last: Annotated[int, typer.Option(help="How many, newest last.", min=1, max=250)] = 5,
+    account: Annotated[
+        str | None, typer.Option(help="Those of another account than the default one.")
+    ] = None,
+    region: Annotated[str | None, typer.Option(help="Those of another region than the default one.")] = None,
 ) -> None:
     """Say in words why the last refusals were refused."""
     from sekisho.cli.words import explain_refusal
 
     filters = {"clientId": client, "certificateId": certificate, "thingName": thing}
     chosen = {name: value for name, value in filters.items() if value is not None}
-    found = own_client(data).list_refusals(maxResults=last, **chosen)["refusals"]
+    found = own_client(data, account, region).list_refusals(maxResults=last, **chosen)["refusals"]
     if not found:
         about = ", ".join(f"{name} {value}" for name, value in chosen.items())
         typer.echo(f"Nothing has been refused{' to ' + about if about else ''}.")
@@ -183,9 +236,14 @@ def read_endpoints(data: Path) -> dict[str, Any]:
     return content
 
 
-def read_credentials(data: Path) -> tuple[str, str]:
-    """The access key and secret of the node's default account."""
-    path = data / "credentials"
+def credentials_path(data: Path, account: str | None = None) -> Path:
+    """Where the key of an account's root is; of the default account without one."""
+    return data / (f"credentials-{account}" if account else "credentials")
+
+
+def read_credentials(data: Path, account: str | None = None) -> tuple[str, str]:
+    """The access key and secret of an account's root."""
+    path = credentials_path(data, account)
     try:
         lines = path.read_text().splitlines()
     except OSError as error:
@@ -199,10 +257,10 @@ def models_path() -> Path:
     return Path(__file__).resolve().parent.parent / "aws" / "models"
 
 
-def own_client(data: Path) -> Any:
+def own_client(data: Path, account: str | None = None, region: str | None = None) -> Any:
     """A botocore client of the ``sekisho`` service of the node in ``data``."""
     endpoints = read_endpoints(data)
-    key, secret = read_credentials(data)
+    key, secret = read_credentials(data, account)
     from botocore.config import Config as ClientConfig
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.session import Session
@@ -212,7 +270,7 @@ def own_client(data: Path) -> Any:
     session.get_component("data_loader").search_paths.append(str(models_path()))
     client = session.create_client(
         "sekisho",
-        region_name=endpoints["region"],
+        region_name=region or endpoints["region"],
         endpoint_url=f"http://{endpoints['api']}",
         aws_access_key_id=key,
         aws_secret_access_key=secret,

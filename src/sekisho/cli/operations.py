@@ -8,13 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sekisho.app import DEVICE_PLANE, MODULES, load_services
+from sekisho.operations import DEVICE_PLANE, MODULES, load_services
 from sekisho.services.api import Api
 
 TESTS = Path(__file__).resolve().parents[3] / "tests" / "api"
 """Where the tests are in a checkout; an installed package has none, and its table no second column."""
 
-CLIENTS = {"iot": "iot", "data": "iot-data", "sts": "sts", "own": "sekisho", "turned": "sekisho"}
+CLIENTS = {
+    "iot": "iot",
+    "data": "iot-data",
+    "iam": "iam",
+    "sts": "sts",
+    "own": "sekisho",
+    "turned": "sekisho",
+}
 """What the tests call their clients, and the services of these."""
 
 REST = {

@@ -15,6 +15,7 @@ import structlog
 import uvloop
 
 from sekisho.app import Node
+from sekisho.broker.activation import BadActivation
 from sekisho.broker.listener import PortInUse
 from sekisho.config import Config
 from sekisho.keyring import KeyringError
@@ -33,7 +34,7 @@ def serve(config: Config, started: float) -> int:
             if not runner.run(_serve(config, started)):
                 print("sekisho: the node could not go on; its log says why", file=sys.stderr)
                 return 1
-    except (PortInUse, KeyringError, StoreError) as error:
+    except (PortInUse, BadActivation, KeyringError, StoreError) as error:
         print(f"sekisho: {error}", file=sys.stderr)
         return 1
     return 0

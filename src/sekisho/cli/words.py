@@ -25,7 +25,8 @@ def explain_refusal(refusal: Mapping[str, Any]) -> str:
     say("effect", refusal.get("effect"))
     policies = refusal.get("policies")
     if policies is not None and not policies and refusal.get("decision") == "IMPLICIT_DENY":
-        lines.append("  no policy is attached to the certificate, and what nothing allows is denied")
+        whom = "it" if refusal.get("principal") else "the certificate"
+        lines.append(f"  no policy is attached to {whom}, and what nothing allows is denied")
     for policy in policies or ():
         lines.append(f"  policy {policy['policyName']} (version {policy['versionId']})")
         for statement in policy["statements"]:

@@ -28,6 +28,7 @@ RESOURCE_FORMATS = {
     "thingtype": "thingtype/{}",
     "topic": "topic/{}",
     "topicfilter": "topicfilter/{}",
+    "topictrigger": "topictrigger/{}",
 }
 
 # AWS General Reference, "Amazon Resource Names": each partition and how its Regions begin.

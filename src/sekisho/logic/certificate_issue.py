@@ -22,6 +22,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 NOT_AFTER = datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC)
 DEFAULT_SUBJECT = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "AWS IoT Certificate")])
 
+CA_YEARS = 100
+"""A certificate must not outlive its issuer, and operators may choose ends long past AWS's 2049."""
+
 _BACKDATED = timedelta(seconds=120)
 _MAX_NAME = 64  # RFC 5280, appendix A: ub-common-name and ub-organizational-unit-name
 _KEY_BITS = 2048
@@ -37,13 +40,20 @@ def issue_device_certificate(
     now: float,
     not_after: datetime = NOT_AFTER,
     serial: int | None = None,
+    crl_url: str = "",
 ) -> x509.Certificate:
-    """Sign a device certificate; ``now`` in epoch seconds, a serial number of None is a random one."""
+    """Sign a device certificate; ``now`` in epoch seconds, a serial number of None is a random one.
+
+    With a ``crl_url`` it has a fifth extension, which says where the issuer's revocation list is.
+    """
     builder = _builder(issuer.subject, subject, public_key, now, not_after, serial)
     builder = builder.add_extension(_authority_key(issuer), critical=False)
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(_usage(digital_signature=True), critical=True)
+    if crl_url:
+        point = x509.DistributionPoint([x509.UniformResourceIdentifier(crl_url)], None, None, None)
+        builder = builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)
     return builder.sign(issuer_key, hashes.SHA256())
 
 
@@ -64,8 +74,10 @@ def generate_rsa_key() -> tuple[str, str]:
     return private.decode("ascii"), public.decode("ascii")
 
 
-def make_ca(common_name: str, now: float, years: int = 30) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
-    """A self-signed certificate authority with an RSA-2048 key.
+def make_ca(
+    common_name: str, now: float, years: int = 30, key: rsa.RSAPrivateKey | None = None
+) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
+    """A self-signed certificate authority, with a new RSA-2048 key unless there is one.
 
     Its name is one RDN, an organizational unit, as that of AWS IoT's own issuer is; ``common_name`` (1 to 64
     characters, else ValueError) is what it says.
@@ -73,7 +85,7 @@ def make_ca(common_name: str, now: float, years: int = 30) -> tuple[x509.Certifi
     if not 1 <= len(common_name) <= _MAX_NAME:
         raise ValueError(f"the name of a certificate authority has 1 to {_MAX_NAME} characters")
     name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, common_name)])
-    key = _rsa_key()
+    key = key or _rsa_key()
     public_key = key.public_key()
     until = datetime.fromtimestamp(now, UTC).replace(microsecond=0) + timedelta(days=round(365.25 * years))
     builder = _builder(name, name, public_key, now, until, None)

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, padding, rsa
 
 from sekisho.logic.certificate_issue import (
+    CA_YEARS,
     DEFAULT_SUBJECT,
     NOT_AFTER,
     generate_rsa_key,
@@ -31,6 +32,7 @@ from sekisho.logic.certificate_issue import (
 from sekisho.logic.json_text import shown
 
 __all__ = [
+    "CA_YEARS",
     "DEFAULT_SUBJECT",
     "NOT_AFTER",
     "BadCertificate",

@@ -194,6 +194,8 @@ def _resource(logical: str, found: Any, scope: Scope, kind: TemplateKind) -> Res
     if not isinstance(type_name, str) or type_name not in _PROPERTIES:
         what = shown(type_name) if isinstance(type_name, str) else "none"
         raise TemplateError(f"{path}.Type: unknown resource type {what}; known are {', '.join(_PROPERTIES)}")
+    if type_name == "AWS::IoT::Policy":
+        scope = scope._replace(joins=False)
     properties: dict[str, Any] = {}
     for written, value in _object(found.get("Properties", {}), f"{path}.Properties").items():
         name = _ALIASES.get(written, written)
@@ -229,7 +231,7 @@ def _check_shape(shape: str, value: Any, path: str, scope: Scope) -> None:
         case _:
             if not isinstance(value, (str, dict)):
                 raise TemplateError(f"{path}: must be a string or an object, not {kind_of(value)}")
-            check(value, path, scope._replace(joins=False))
+            check(value, path, scope)
             if isinstance(value, str):
                 json_object(value, path)
 

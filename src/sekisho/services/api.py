@@ -19,8 +19,10 @@ from sekisho.aws.errors import (
     NotImplementedException,
     ServiceUnavailableException,
 )
+from sekisho.services import permission
 from sekisho.services.call import Call, Caller, Deps
-from sekisho.services.resources import actions, conditions, resource_arn
+from sekisho.services.iam_resources import iam_resource
+from sekisho.services.resources import GLOBAL, actions, authorized_arn, conditions, resource_arn
 from sekisho.services.work import Document, Work, dumps
 from sekisho.store import tables
 from sekisho.store.statement import Conflict, Statement, StoreError
@@ -39,8 +41,9 @@ READS = ("describe_", "get_", "list_", "search_", "test_")
 UNAUDITED = frozenset({("iot-data", "Publish"), ("iot-data", "SendDirectMessage")})
 """CloudTrail keeps data-plane calls out of the management trail, and so does the audit table."""
 
-OPEN = frozenset({("sts", "GetCallerIdentity")})
-"""No policy can deny it (AWS Security Token Service API Reference, GetCallerIdentity)."""
+OPEN = frozenset({("sts", "GetCallerIdentity"), ("sts", "GetSessionToken"), ("sts", "AssumeRole")})
+"""The first no policy can deny, and the second needs none (AWS Security Token Service API Reference); the
+third asks the role's trust policy as well, and does so itself."""
 
 
 class OperationModel(Protocol):
@@ -136,10 +139,11 @@ class Api:
                 raise NotImplementedException(f"the member {member} of {operation} is not implemented")
         if not caller.request_id:
             caller = replace(caller, request_id=str(uuid.uuid4()))
-        resource = resource_arn(caller, service, operation, members)
+        resource = await self._resource(caller, service, operation, members)
         audit = bound.audited and (service, operation) not in UNAUDITED
         try:
-            self._authorize(caller, service, operation, resource, members)
+            about = authorized_arn(operation, members, resource)
+            self._authorize(caller, service, operation, about, members)
             self.check(service, operation, members)
             return await self._run(bound, caller, service, operation, members, resource, audit)
         except AwsError as error:
@@ -153,6 +157,17 @@ class Api:
             log.exception("operation failed", operation=operation, request=caller.request_id)
             raise InternalFailureException("An internal failure occurred") from None
 
+    async def _resource(
+        self, caller: Caller, service: str, operation: str, members: Mapping[str, Any]
+    ) -> str:
+        if service != "iam":
+            return resource_arn(caller, service, operation, members)
+        try:
+            return await iam_resource(self.deps.store, caller, operation, members)
+        except StoreError as error:
+            log.error("store", operation=operation, request=caller.request_id, error=str(error))
+            raise ServiceUnavailableException("the database did not answer; try again") from None
+
     async def _run(
         self,
         bound: Bound,
@@ -164,14 +179,17 @@ class Api:
         audit: bool,
     ) -> Document:
         deps = self.deps
+        answers: dict[tuple[str, bytes], dict[str, Any]] = {}
         for _ in range(ATTEMPTS):
             now = deps.clock.now()
-            work = Work(deps.store, caller.account, caller.region, now)
-            call = Call(deps, caller, service, operation, now, work, self.check)
+            work = Work(deps.store, caller.account, "" if service in GLOBAL else caller.region, now)
+            call = Call(deps, caller, service, operation, now, work, self.check, answers)
             result = await bound.function(call, **members)
             try:
                 if work.writes or audit:
-                    await work.commit(*self._audit(caller, service, operation, resource, "Success", now))
+                    made = (result or {}).get("certificateArn")
+                    line = self._audit(caller, service, operation, resource, "Success", now, made)
+                    await work.commit(*line)
             except Conflict:
                 continue
             for message in work.messages:
@@ -186,11 +204,13 @@ class Api:
     ) -> None:
         if (service, operation) in OPEN:
             return
-        policies = caller.principal.policies.bind({})
+        now = self.deps.clock.now()
         context = conditions(service, operation, members)
         for name in actions(service, operation, members):
             action = f"{ACTION_PREFIXES.get(service, service)}:{name}"
-            if not policies.decide(action, resource, context).allowed:
+            if permission.outcome(caller, action, resource, now, context) != "ALLOWED":
+                why = permission.explained(caller, action, resource, now, context)
+                permission.record_denial(self.deps, caller, f"not authorized to perform {action}", why)
                 denied = DENIALS.get(service, AccessDeniedException)
                 raise denied(
                     f"User: {caller.principal.arn} is not authorized to perform: {action}"
@@ -198,8 +218,19 @@ class Api:
                 )
 
     def _audit(
-        self, caller: Caller, service: str, operation: str, resource: str, outcome: str, now: float
+        self,
+        caller: Caller,
+        service: str,
+        operation: str,
+        resource: str,
+        outcome: str,
+        now: float,
+        made: str | None = None,
     ) -> list[Statement]:
+        """``made``: the certificate that came of it, whose ARN the caller could not name."""
+        detail = {"clientId": caller.client_id, "certificateId": caller.certificate_id}
+        if made is not None:
+            detail["certificateArn"] = made
         return [
             tables.append_audit(
                 at=now,
@@ -212,7 +243,7 @@ class Api:
                 outcome=outcome,
                 request_id=caller.request_id,
                 source_ip=caller.source_ip,
-                detail=dumps({"clientId": caller.client_id, "certificateId": caller.certificate_id}),
+                detail=dumps(detail),
             )
         ]
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import orjson
+
 from sekisho.aws.errors import ResourceNotFoundException
+from sekisho.functions.interface import Functions, NoFunctions
 from sekisho.logic.arns import arn
 from sekisho.logic.policy import NamedPolicy, PolicySet, parse_policy
 from sekisho.mqtt.message import Message
@@ -26,15 +30,25 @@ ALLOW_ALL = PolicySet(
     )
 )
 NOTHING = PolicySet(())
+NO_CONTEXT: Mapping[str, str] = MappingProxyType({})
 
 
 class Principal(NamedTuple):
-    """Who asks: an ARN, what policies speak for it, and the id that AWS calls its user id."""
+    """Who asks: an ARN, what policies speak for it, and the id that AWS calls its user id.
+
+    ``limit`` is a session's own policy: what it does not allow, nothing does. ``context`` are the condition
+    keys that come with the principal. ``temporary``: its credentials have an end. ``service`` is the host
+    name of an AWS service that the node acts as.
+    """
 
     arn: str
     account: str
     policies: PolicySet
     user_id: str = ""
+    limit: PolicySet | None = None
+    context: Mapping[str, str] = NO_CONTEXT
+    temporary: bool = False
+    service: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +80,10 @@ class Deps:
     publish: Callable[[Message], Awaitable[None] | None]
     connections: Connections = field(kw_only=True)
     refusals: Any = None
+    places: Any = None
+    functions: Functions = field(default_factory=NoFunctions)
+    objects: Any = None
+    link: Any = None
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -84,6 +102,18 @@ class Call:
     now: float
     work: Work
     check: Callable[[str, str, Mapping[str, Any]], None]
+    answers: dict[tuple[str, bytes], dict[str, Any]] = field(default_factory=dict)
+
+    async def invoke(self, function: str, event: Document) -> Document:
+        """Call a user's function; once for an event, however often the operation is run again.
+
+        Raises FunctionError.
+        """
+        key = (function, orjson.dumps(event, option=orjson.OPT_SORT_KEYS))
+        answer = self.answers.get(key)
+        if answer is None:
+            answer = self.answers[key] = await self.deps.functions.invoke(function, event)
+        return answer
 
     @property
     def account(self) -> str:
@@ -109,7 +139,13 @@ NOUNS: Mapping[str, str] = {
     "thingtype": "Thing type",
     "policy": "Policy",
     "cert": "Certificate",
+    "cacert": "CA certificate",
+    "certificateprovider": "Certificate provider",
+    "topictrigger": "Topic trigger",
+    "registrationtask": "Registration task",
+    "registrationprogress": "Registration task",
     "provisioningtemplate": "Provisioning template",
+    "rolealias": "Role alias",
 }
 
 

@@ -8,10 +8,12 @@ from sekisho.aws.errors import (
     InvalidRequestException,
 )
 from sekisho.logic.certificates import BadCsr, parse_csr
-from sekisho.logic.lifecycle import check_transition
+from sekisho.logic.lifecycle import check_deletion, check_transition
 from sekisho.services.call import Call
+from sekisho.services.certificate_records import drop_certificate
 from sekisho.services.issuing import issue_for_csr, issue_for_new_key
 from sekisho.services.paging import DEFAULT_PAGE, created_key, page_of
+from sekisho.services.revocations import record_revocation
 from sekisho.services.work import Document
 
 
@@ -57,16 +59,16 @@ async def update_certificate(call: Call, certificateId: str, newStatus: str) -> 
     if certificate["status"] != newStatus:  # idempotent (botocore, UpdateCertificate)
         changed = {"status": newStatus, "customerVersion": certificate["customerVersion"] + 1}
         await call.work.put("cert", certificateId, certificate | changed, what=newStatus)
+        if newStatus == "REVOKED":
+            await record_revocation(call, certificate)
 
 
 async def delete_certificate(call: Call, certificateId: str, forceDelete: bool | None = None) -> None:
     certificate = await call.require("cert", certificateId)
     arn = certificate["certificateArn"]
-    if certificate["status"] == "ACTIVE":
-        raise CertificateStateException(
-            f"Certificate must be deactivated (not ACTIVE) before deletion. Id: {certificateId}",
-            resourceId=certificateId,
-        )
+    why_not = check_deletion(certificate["status"], certificateId)
+    if why_not:
+        raise CertificateStateException(why_not, resourceId=certificateId)
     if not await call.work.require_no_links_to("thing-principal", arn):
         raise DeleteConflictException(f"Things must be detached before deletion (arn: {arn})")
     if forceDelete:
@@ -74,4 +76,4 @@ async def delete_certificate(call: Call, certificateId: str, forceDelete: bool |
             call.work.unlink("attached-policy", link.source, arn)
     elif not await call.work.require_no_links_to("attached-policy", arn):
         raise DeleteConflictException(f"Certificate policies must be detached before deletion (arn: {arn})")
-    await call.work.delete("cert", certificateId)
+    await drop_certificate(call.work, certificate)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from sekisho.aws.errors import InvalidRequestException
+from sekisho.logic.endpoints import TYPES
 from sekisho.services.call import Call
 from sekisho.services.work import Document
 
-TYPES = ("iot:Data", "iot:Data-ATS", "iot:CredentialProvider", "iot:Jobs")
+DEFAULT_TYPE = "iot:Data"
+"""botocore, DescribeEndpoint; the older name of the two for data."""
 
 
 async def describe_endpoint(call: Call, endpointType: str | None = None) -> Document:
-    """The node's own host name, as AWS answers without a port; ``sekisho env`` knows the ports."""
-    if endpointType is not None and endpointType not in TYPES:
+    """The caller's host name for a type, as AWS answers without a port; ``sekisho env`` knows the ports."""
+    kind = DEFAULT_TYPE if endpointType is None else endpointType
+    if kind not in TYPES:
         raise InvalidRequestException(f"endpointType {endpointType} is not one of {', '.join(TYPES)}")
-    return {"endpointAddress": call.deps.config["endpoint"]}
+    return {"endpointAddress": call.deps.places.host(call.account, call.region, kind)}

@@ -10,11 +10,17 @@ from typing import Any, NamedTuple, TypeVar
 import orjson
 
 from sekisho.logic.arns import parse_arn
+from sekisho.logic.claims import claim_policy
 from sekisho.logic.policy import MalformedPolicy, NamedPolicy, Policy, PolicySet, parse_policy
-from sekisho.services.call import Principal
+from sekisho.services.call import NO_CONTEXT, Principal
+from sekisho.services.principals import Principals
+from sekisho.services.revoked import RevokedSerials
 from sekisho.store import tables
 from sekisho.store.changes import Change
 from sekisho.store.store import Store
+
+CLAIM = "claim"
+"""The kind of a row: the certificate of a trusted user's claim (`sekisho.services.provisioning_claims`)."""
 
 KEPT = 20_000
 """Of each kind, how many are kept; past that all are read anew."""
@@ -36,7 +42,8 @@ class ThingView:
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Who a connection is in one account and region: a certificate, or an IAM principal, which has a
-    ``user_id`` and no certificate id. Times are epoch seconds."""
+    ``user_id`` and no certificate id, and may have a session's policy and variables (call.Principal). Times
+    are epoch seconds."""
 
     account: str
     region: str
@@ -49,6 +56,14 @@ class Identity:
     thing: ThingView | None
     things: frozenset[str] = field(default_factory=frozenset)
     user_id: str = ""
+    mode: str = "DEFAULT"
+    """The certificateMode: SNI_ONLY for one that is registered without its CA."""
+    limit: PolicySet | None = None
+    context: Mapping[str, str] = field(default_factory=lambda: NO_CONTEXT)
+    ca_id: str = ""
+    """The registered CA that the certificate is under, '' for none."""
+    revoked: bool = False
+    """Whether it is on the revocation list of that CA."""
 
     @property
     def principal_id(self) -> str:
@@ -72,21 +87,26 @@ class Identities:
     came is used once and not kept.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, principals: Principals | None = None) -> None:
         self._store = store
+        self._principals = principals
         self._changes = 0
         self._registrations: dict[tuple[str, str, str], Registration] = {}
         self._policies: dict[tuple[str, str, str], NamedPolicy] = {}
         self._things: dict[tuple[str, str, str], Mapping[str, Any]] = {}
         self._sets: dict[tuple[NamedPolicy, ...], PolicySet] = {}
         self._parsed: dict[str, Policy] = {}
+        self._revoked = RevokedSerials(store)
 
     def forget(self, change: Change) -> None:
         """Something in the registry has changed."""
         self._changes += 1
         account, region, id = change.account, change.region, change.id
+        self._revoked.forget(change)
         match change.kind:
-            case "cert":
+            case "revocationlist":
+                self._registrations.clear()
+            case "cert" | "claim":
                 self._registrations.pop((account, region, id), None)
             case "attached-policy" | "thing-principal":
                 self._registrations.pop((account, region, certificate_id_of(id)), None)
@@ -101,6 +121,11 @@ class Identities:
                 kept.clear()
             kept[key] = value
         return value
+
+    async def signed(self, principal: Principal, region: str) -> Identity | None:
+        """The identity of who has signed, with its policies as they are now; None when it is gone."""
+        found = await self._principals.renewed(principal) if self._principals is not None else principal
+        return iam_identity(found, region) if found is not None else None
 
     async def load(self, account: str, region: str, certificate_id: str, client_id: str) -> Identity | None:
         """The identity, or None when the certificate is not registered in this account and region."""
@@ -118,9 +143,12 @@ class Identities:
             certificate["status"],
             validity["notBefore"],
             validity["notAfter"],
-            self._set(tuple(policy for policy in found if policy is not None)),
+            self._set((*_implied(certificate), *(policy for policy in found if policy is not None))),
             await self._thing(account, region, registration.things, client_id),
             frozenset(registration.things),
+            mode=certificate.get("certificateMode", "DEFAULT"),
+            ca_id=certificate.get("caCertificateId") or "",
+            revoked=certificate.get("onRevocationList", False),
         )
 
     async def _registration(self, account: str, region: str, id: str) -> Registration | None:
@@ -131,9 +159,12 @@ class Identities:
         seen = self._changes
         rows = await self._store.fetch(*tables.get_resource(account, region, "cert", id))
         if not rows:
-            return None
+            return await self._claim(key, seen)
         certificate: dict[str, Any] = orjson.loads(rows[0]["body"])
-        del certificate["certificatePem"]  # nobody here needs it, and it is the largest part
+        pem = certificate.pop("certificatePem")  # nobody else needs it, and it is the largest part
+        ca = certificate.get("caCertificateId")
+        if ca is not None:
+            certificate["onRevocationList"] = await self._revoked.lists(account, region, ca, pem)
         arn = certificate["certificateArn"]
         attached = await self._store.fetch(
             *tables.links_to(account, region, "attached-policy", arn, after="", limit=250)
@@ -147,6 +178,18 @@ class Identities:
         }
         found = Registration(certificate, tuple(row["source"] for row in attached), things)
         return self._keep(self._registrations, key, found, seen)
+
+    async def _claim(self, key: tuple[str, str, str], seen: int) -> Registration | None:
+        """A trusted user's claim: its policy follows from its template, and no thing is its own."""
+        account, region, id = key
+        rows = await self._store.fetch(*tables.get_resource(account, region, CLAIM, id))
+        if not rows:
+            return None
+        claim: dict[str, Any] = orjson.loads(rows[0]["body"])
+        name = claim["templateName"]
+        policy = self._parse(claim_policy(region, account, name))
+        claim["implied"] = NamedPolicy(f"(claim of template {name})", "1", policy)
+        return self._keep(self._registrations, key, Registration(claim, (), {}), seen)
 
     async def _thing(
         self, account: str, region: str, things: Mapping[str, bool], client_id: str
@@ -204,6 +247,12 @@ class Identities:
         return kept
 
 
+def _implied(certificate: Mapping[str, Any]) -> tuple[NamedPolicy, ...]:
+    """The policy that a claim has without any being attached."""
+    implied = certificate.get("implied")
+    return () if implied is None else (implied,)
+
+
 def iam_identity(principal: Principal, region: str) -> Identity:
     """An IAM principal as a connection's identity; no thing belongs to it."""
     return Identity(
@@ -217,6 +266,8 @@ def iam_identity(principal: Principal, region: str) -> Identity:
         principal.policies,
         None,
         user_id=principal.user_id or principal.arn,
+        limit=principal.limit,
+        context=principal.context,
     )
 
 

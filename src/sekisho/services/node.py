@@ -8,9 +8,12 @@ import orjson
 
 from sekisho.aws.errors import InvalidRequestException
 from sekisho.clock import REAL, ClockState
+from sekisho.services.accounts import require_default_account
 from sekisho.services.call import Call
+from sekisho.services.certificate_records import drop_attachments, drop_certificate
 from sekisho.services.civil_time import write_clock
 from sekisho.services.fleet_provisioning import TOKEN
+from sekisho.services.identity import CLAIM
 from sekisho.services.paging import key
 from sekisho.services.paging import token as page_token
 from sekisho.services.work import Document
@@ -59,6 +62,7 @@ async def set_clock(
     reset: bool | None = None,
 ) -> Document:
     """Turn civil time for all nodes of this database; what is due by then happens within a second."""
+    require_default_account(call)
     if frozen and rate:
         raise InvalidRequestException("frozen and rate exclude each other")
     if reset and any(value is not None for value in (to, advanceSeconds, frozen, rate)):
@@ -82,6 +86,18 @@ async def describe_node(call: Call) -> Document:
     return call.deps.facts
 
 
+async def expire_provisioning_claim(call: Call, certificateId: str) -> Document:
+    """Delete a trusted user's claim whose five minutes are over; what it provisioned stays.
+
+    The node calls it by itself every second; ``expired`` is False while the claim has time.
+    """
+    claim = await call.work.get(CLAIM, certificateId)
+    if claim is not None and call.now < claim["validity"]["notAfter"]:
+        return {"expired": False}
+    await call.work.delete(CLAIM, certificateId)
+    return {"expired": True}
+
+
 async def expire_ownership_token(call: Call, ownershipTokenId: str) -> Document:
     """Delete a fleet-provisioning token whose hour is over, with its certificate if that is still pending.
 
@@ -95,9 +111,6 @@ async def expire_ownership_token(call: Call, ownershipTokenId: str) -> Document:
     await call.work.delete(TOKEN, ownershipTokenId)
     certificate = await call.work.get("cert", token["certificateId"])
     if certificate is not None and certificate["status"] == "PENDING_ACTIVATION":
-        arn = certificate["certificateArn"]
-        for kind in ("attached-policy", "thing-principal"):
-            for link in await call.work.all_links_to(kind, arn):
-                call.work.unlink(kind, link.source, arn)
-        await call.work.delete("cert", token["certificateId"])
+        await drop_attachments(call.work, certificate)
+        await drop_certificate(call.work, certificate)
     return {"expired": True}

@@ -8,17 +8,28 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from sekisho.aws.errors import (
+    CertificateConflictException,
     CertificateStateException,
+    CertificateValidationException,
     ConflictingResourceUpdateException,
     InvalidRequestException,
     MalformedPolicyException,
     NotImplementedException,
     ResourceRegistrationFailureException,
 )
+from sekisho.logic.certificates import BadCertificate, certificate_id, parse_certificate
 from sekisho.logic.lifecycle import check_transition
 from sekisho.logic.templates import Plan, PlannedCertificate, PlannedPolicy, PlannedThing, unnamed_policy_name
-from sekisho.services import certificates, policies, policy_attachments, thing_principals, things
+from sekisho.services import (
+    certificate_registration,
+    certificates,
+    policies,
+    policy_attachments,
+    thing_principals,
+    things,
+)
 from sekisho.services.call import Call
+from sekisho.services.issuers import with_issuers_name
 from sekisho.services.work import Document
 
 
@@ -105,23 +116,57 @@ async def _certificate(call: Call, planned: PlannedCertificate) -> Document:
         return await certificates.create_certificate_from_csr(
             call, certificateSigningRequest=planned.csr, setAsActive=planned.status == "ACTIVE"
         )
-    if planned.certificate_id is None:
-        raise NotImplementedException(
-            f"{planned.logical}: CertificatePem is not implemented by this node; "
-            "use CertificateSigningRequest or CertificateId"
-        )
-    existing = await call.work.get("cert", planned.certificate_id)
+    if planned.pem is not None:
+        return await _registered(call, planned, planned.pem)
+    existing = await call.work.get("cert", planned.certificate_id or "")
     if existing is None:
         raise ResourceRegistrationFailureException(
             f"{planned.logical}: certificate {planned.certificate_id} does not exist"
         )
-    why_not = check_transition(existing["status"], planned.status)
+    return await _in_state(call, existing, planned)
+
+
+async def _in_state(call: Call, existing: Document, planned: PlannedCertificate) -> Document:
+    id, status = existing["certificateId"], planned.status
+    why_not = check_transition(existing["status"], status)
     if why_not:
-        raise CertificateStateException(f"{why_not}. Id: {planned.certificate_id}")
-    if existing["status"] == planned.status:
+        raise CertificateStateException(f"{why_not}. Id: {id}")
+    if existing["status"] == status:
         return existing
-    changed = {"status": planned.status, "customerVersion": existing["customerVersion"] + 1}
-    return await call.work.put("cert", planned.certificate_id, existing | changed, what=planned.status)
+    # One that waits for its activation gets it; of others the guide leaves open what holds without a setting.
+    setting = planned.override_settings.get("Status", "REPLACE")
+    if existing["status"] != "PENDING_ACTIVATION" and setting != "REPLACE":
+        if setting == "DO_NOTHING":
+            return existing
+        raise ConflictingResourceUpdateException(
+            f"Certificate {id} is {existing['status']}, and the OverrideSettings of "
+            f"{planned.logical} do not let it become {status}"
+        )
+    changed = {"status": status, "customerVersion": existing["customerVersion"] + 1}
+    return await call.work.put("cert", id, existing | changed, what=status)
+
+
+async def _registered(call: Call, planned: PlannedCertificate, pem: str) -> Document:
+    """Somebody else's certificate, registered unless it is already: under its CA, if the template names that
+    or one with its issuer's name is registered, else without a CA."""
+    try:
+        certificate = parse_certificate(pem)
+        existing = await call.work.get("cert", certificate_id(certificate))
+        if existing is not None:
+            return await _in_state(call, existing, planned)
+        members: dict[str, Any] = {"certificatePem": pem, "status": planned.status}
+        if planned.ca_pem is not None or await with_issuers_name(call.work, certificate):
+            members["caCertificatePem"] = planned.ca_pem
+            return await certificate_registration.register_certificate(call, **members)
+        return await certificate_registration.register_certificate_without_ca(call, **members)
+    except BadCertificate as error:
+        raise ResourceRegistrationFailureException(f"{planned.logical}: {error}") from None
+    except (
+        CertificateConflictException,
+        CertificateStateException,
+        CertificateValidationException,
+    ) as error:
+        raise ResourceRegistrationFailureException(f"{planned.logical}: {error.message}") from None
 
 
 async def _policy(call: Call, planned: PlannedPolicy) -> Document:

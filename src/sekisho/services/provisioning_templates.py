@@ -11,15 +11,20 @@ from sekisho.aws.errors import (
     ResourceNotFoundException,
     VersionsLimitExceededException,
 )
+from sekisho.logic.function_names import why_not_callable
 from sekisho.logic.templates import TemplateError, TemplateKind, parse_template
 from sekisho.services.call import Call
+from sekisho.services.certificate_ends import TEMPLATE
 from sekisho.services.paging import key, page_of, token
+from sekisho.services.permission import require_allowed
 from sekisho.services.tagging import drop_tags, put_tags
 from sekisho.services.work import Document
 
 KIND = "provisioningtemplate"
 VERSIONS = 5
 PAGE = 250
+PAYLOAD_VERSION = "2020-04-01"
+"""Of the event that a hook is given (AWS IoT Developer Guide, Pre-provisioning hooks)."""
 
 
 async def create_provisioning_template(
@@ -30,10 +35,13 @@ async def create_provisioning_template(
     description: str | None = None,
     enabled: bool | None = None,
     type: str | None = None,
+    preProvisioningHook: Mapping[str, str] | None = None,
     tags: Sequence[Mapping[str, str]] | None = None,
 ) -> Document:
     kind: TemplateKind = "JITP" if type == "JITP" else "FLEET_PROVISIONING"
     _check_body(templateBody, kind)
+    hook = _hook(call, preProvisioningHook, kind) if preProvisioningHook is not None else None
+    require_allowed(call, "iam:PassRole", provisioningRoleArn)
     existing = await call.work.get(KIND, templateName)
     if existing is not None:
         raise ResourceAlreadyExistsException(
@@ -53,6 +61,7 @@ async def create_provisioning_template(
             "enabled": bool(enabled),
             "provisioningRoleArn": provisioningRoleArn,
             "type": kind,
+            "preProvisioningHook": hook,
             "defaultVersionId": 1,
             "lastVersion": 1,
             "versions": {"1": {"templateBody": templateBody, "creationDate": call.now}},
@@ -73,11 +82,21 @@ async def update_provisioning_template(
     enabled: bool | None = None,
     defaultVersionId: int | None = None,
     provisioningRoleArn: str | None = None,
+    preProvisioningHook: Mapping[str, str] | None = None,
+    removePreProvisioningHook: bool | None = None,
 ) -> None:
     template = await call.require(KIND, templateName)
     if defaultVersionId is not None:
         _version(template, defaultVersionId)
+    hook = preProvisioningHook
+    if hook is not None and removePreProvisioningHook:
+        raise InvalidRequestException("preProvisioningHook and removePreProvisioningHook exclude each other")
+    if removePreProvisioningHook:
+        template.pop("preProvisioningHook", None)
+    if provisioningRoleArn is not None:
+        require_allowed(call, "iam:PassRole", provisioningRoleArn)
     given = {
+        "preProvisioningHook": _hook(call, hook, template["type"]) if hook is not None else None,
         "description": description,
         "enabled": enabled,
         "defaultVersionId": defaultVersionId,
@@ -94,6 +113,7 @@ async def delete_provisioning_template(call: Call, templateName: str) -> None:
             f"Provisioning template {templateName} has versions besides its default one; delete them first"
         )
     await drop_tags(call, template["templateArn"])
+    await call.work.delete(TEMPLATE, templateName)
     await call.work.delete(KIND, templateName)
 
 
@@ -149,6 +169,16 @@ async def delete_provisioning_template_version(call: Call, templateName: str, ve
         )
     del template["versions"][str(versionId)]
     await call.work.put(KIND, templateName, template)
+
+
+def _hook(call: Call, given: Mapping[str, str], kind: TemplateKind) -> Document:
+    """A hook as it is kept; there need be no such function yet."""
+    if kind != "FLEET_PROVISIONING":
+        raise InvalidRequestException("preProvisioningHook: only fleet provisioning templates have one")
+    why_not = why_not_callable(given["targetArn"], call.region, call.account)
+    if why_not is not None:
+        raise InvalidRequestException(f"preProvisioningHook: {why_not}")
+    return {"payloadVersion": given.get("payloadVersion", PAYLOAD_VERSION), "targetArn": given["targetArn"]}
 
 
 def _check_body(body: str, kind: TemplateKind) -> None:

@@ -5,25 +5,57 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sekisho.logic.arns import arn
+from sekisho.logic.arns import arn, partition_of
 from sekisho.services.call import Caller
 
 BY_MEMBER: tuple[tuple[str, str], ...] = (
     ("certificateId", "cert"),
     ("templateName", "provisioningtemplate"),
+    ("certificateProviderName", "certificateprovider"),
     ("policyName", "policy"),
     ("thingName", "thing"),
     ("thingTypeName", "thingtype"),
+    ("roleAlias", "rolealias"),
+    ("triggerName", "topictrigger"),
     ("clientId", "client"),
     ("topic", "topic"),
 )
 """The member that names the resource, in order of weight, and the kind of its ARN (Service Authorization
 Reference, AWS IoT)."""
 
-LISTS_OF_ONE = frozenset({"ListPolicyVersions", "ListSubscriptions", "ListTagsForResource"})
+GLOBAL = frozenset({"iam", "sts"})
+"""Services that know no region: what they keep is the account's, and they are signed for in any region or in
+us-east-1 (IAM User Guide, "IAM endpoints and quotas")."""
+
+KINDS: Mapping[str, str] = {
+    "DescribeCACertificate": "cacert",
+    "UpdateCACertificate": "cacert",
+    "DeleteCACertificate": "cacert",
+}
+"""Operation → the kind that its member means, where that is another than the table's: ``certificateId`` is
+also what boto3 calls the id of a CA's."""
+
+LISTS_OF_ONE = frozenset(
+    {
+        "ListPolicyVersions",
+        "ListSubscriptions",
+        "ListTagsForResource",
+        "ListTargetsForPolicy",
+        "ListThingPrincipals",
+    }
+)
 """Lists that are about one resource; all others are about ``*``."""
 
-WHOLE_ARNS = ("resourceArn", "target", "principal")
+TARGETS: Mapping[str, str] = {
+    "AttachPolicy": "target",
+    "DetachPolicy": "target",
+    "AttachPrincipalPolicy": "principal",
+    "DetachPrincipalPolicy": "principal",
+}
+"""Operation → the member with the ARN that it is authorized for, where that is not what it is named for: who
+may give policies is said of the certificates (Service Authorization Reference, AWS IoT)."""
+
+WHOLE_ARNS = ("resourceArn", "target", "principal", "RoleArn")
 
 
 def resource_arn(caller: Caller, service: str, operation: str, members: Mapping[str, Any]) -> str:
@@ -33,7 +65,9 @@ def resource_arn(caller: Caller, service: str, operation: str, members: Mapping[
     for member, kind in BY_MEMBER:
         name = members.get(member)
         if isinstance(name, str):
-            return arn(caller.region, caller.account, kind, name)
+            return arn(caller.region, caller.account, KINDS.get(operation, kind), name)
+    if isinstance(account := members.get("accountId"), str):
+        return f"arn:{partition_of(caller.region)}:iam::{account}:root"
     for member in WHOLE_ARNS:
         value = members.get(member)
         if isinstance(value, str):
@@ -50,6 +84,12 @@ CONDITIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
 }
 """Operation → member → the condition key that policies know it by (AWS IoT Developer Guide, Direct messaging
 policy examples)."""
+
+
+def authorized_arn(operation: str, members: Mapping[str, Any], resource: str) -> str:
+    """What policies must allow the operation on; ``resource`` is what it is about."""
+    target = members.get(TARGETS.get(operation, ""))
+    return target if isinstance(target, str) else resource
 
 
 def actions(service: str, operation: str, members: Mapping[str, Any]) -> tuple[str, ...]:

@@ -10,8 +10,10 @@ from sekisho.services.call import Call
 from sekisho.services.tagging import put_tags
 from sekisho.services.work import Document
 
-TAGGABLE = frozenset({"thingtype", "policy", "provisioningtemplate"})
-"""The kinds of this version that AWS lets one tag; things and certificates are not among them (AWS IoT
+TAGGABLE = frozenset(
+    {"thingtype", "policy", "provisioningtemplate", "cacert", "certificateprovider", "rolealias"}
+)
+"""The kinds of this version that AWS lets one tag; things and device certificates are not among them (AWS IoT
 Developer Guide, Tagging your AWS IoT resources)."""
 
 

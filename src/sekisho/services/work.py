@@ -55,10 +55,28 @@ class Work:
         self.region = region
         self.now = now
         self.messages: list[Message] = []
+        self.also: list[Statement] = []
+        """Further statements of the commit, beside those that this object makes."""
         self._slots: dict[tuple[str, str], Slot] = {}
         self._links: dict[tuple[str, str, str], Document | None] = {}
         self._guards: list[Statement] = []
         self._changes: list[Statement] = []
+        self._elsewhere: dict[tuple[str, str], Work] = {}
+        self._new: set[str] = set()
+
+    def elsewhere(self, account: str, region: str) -> Work:
+        """The same unit of work in another account and region, for what is not one account's alone."""
+        work = self._elsewhere.get((account, region))
+        if work is None:
+            work = self._elsewhere[account, region] = Work(self.store, account, region, self.now)
+            work.messages = self.messages
+        return work
+
+    def is_new(self, kind: str, id: str, arn: str) -> None:
+        """Do not read a resource whose id is a random one, made just now, nor what is attached to it: there
+        is nothing. The commit proves it as it proves everything that was read."""
+        self._slots[kind, id] = Slot(0, None, self.now, self.now)
+        self._new.add(arn)
 
     async def _slot(self, kind: str, id: str) -> Slot:
         slot = self._slots.get((kind, id))
@@ -135,9 +153,8 @@ class Work:
         return self._with_pending(rows, kind, after, limit, lambda link: link.source == source, "target")
 
     async def links_to(self, kind: str, target: str, after: str = "", limit: int = 250) -> list[Link]:
-        rows = await self.store.fetch(
-            *tables.links_to(self.account, self.region, kind, target, after=after, limit=limit)
-        )
+        query = tables.links_to(self.account, self.region, kind, target, after=after, limit=limit)
+        rows = await self.store.fetch(*query) if target not in self._new else []
         return self._with_pending(rows, kind, after, limit, lambda link: link.target == target, "source")
 
     def _with_pending(
@@ -193,10 +210,16 @@ class Work:
 
     @property
     def writes(self) -> bool:
-        return bool(self._changes)
+        return bool(self._changes) or any(work.writes for work in self._elsewhere.values())
 
     async def commit(self, *also: Statement) -> None:
         """Write everything, and ``also``, in one transaction."""
+        works = [self, *self._elsewhere.values()]
+        statements = [statement for work in works for statement in work._statements()]
+        changes = [change for work in works for change in work._changes]
+        await self.store.commit([*statements, *changes, *self.also, *also])
+
+    def _statements(self) -> list[Statement]:
         statements = [*self._guards]
         for (kind, id), slot in self._slots.items():
             statements.append(self._resource_statement(kind, id, slot))
@@ -207,7 +230,7 @@ class Work:
                 statements.append(
                     tables.insert_link(self.account, self.region, kind, source, target, dumps(body), self.now)
                 )
-        await self.store.commit([*statements, *self._changes, *also])
+        return statements
 
     def _resource_statement(self, kind: str, id: str, slot: Slot) -> Statement:
         place = (self.account, self.region, kind, id)

@@ -38,6 +38,13 @@ FILTERS = {
 ONLY_LIVE = " AND disconnected = 0"
 NEWEST_FIRST = "\n ORDER BY id DESC LIMIT :limit"
 
+# Backwards along the index by certificate, so that each one's newest come first.
+BY_CERTIFICATE = """
+SELECT id, client_id, certificate_id, address, connected, disconnected, reason, detail
+  FROM connection
+ WHERE account = :account AND region = :region AND certificate_id > '' AND certificate_id < :before
+ ORDER BY certificate_id DESC, id DESC LIMIT :limit"""
+
 ENDED_SINCE = """
 SELECT account, region, client_id, disconnected, detail
   FROM connection
@@ -98,6 +105,13 @@ def page_connections(filters: Mapping[str, str], before: str, limit: int, *, liv
     chosen = "".join(sql for name, sql in FILTERS.items() if name in optional)
     params: dict[str, Any] = {**filters, "before": before or _END_OF_IDS, "limit": limit}
     return Query(PAGE + chosen + (ONLY_LIVE if live else "") + NEWEST_FIRST, params)
+
+
+def connections_by_certificate(account: str, region: str, before: str, limit: int) -> Query:
+    """Up to ``limit`` connections with certificates whose ids are less than ``before`` ('' for all): by
+    certificate, those with the greatest ids first, and of each the newest first."""
+    params = {"account": account, "region": region, "before": before or _END_OF_IDS, "limit": limit}
+    return Query(BY_CERTIFICATE, params)
 
 
 def ended_since(since: float, limit: int) -> Query:

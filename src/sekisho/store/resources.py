@@ -25,6 +25,10 @@ DELETE = """
 DELETE FROM resource
  WHERE account = :account AND region = :region AND kind = :kind AND id = :id AND version = :version"""
 
+DELETE_SOME = """
+DELETE FROM resource
+ WHERE account = :account AND region = :region AND kind = :kind AND id > :after AND id <= :upto"""
+
 GUARD_VERSION = """
 SELECT version
   FROM resource
@@ -124,6 +128,12 @@ def update_resource(
 def delete_resource(account: str, region: str, kind: str, id: str, version: int) -> Statement:
     """Delete a resource whose version is still ``version`` (else Conflict)."""
     return Statement(DELETE, _key(account, region, kind, id) | {"version": version}, 1)
+
+
+def delete_resources(account: str, region: str, kind: str, after: str, upto: str) -> Statement:
+    """Delete the resources with ids beyond ``after`` and up to ``upto``, whatever their versions."""
+    params = {"account": account, "region": region, "kind": kind, "after": after, "upto": upto}
+    return Statement(DELETE_SOME, params)
 
 
 def guard_version(account: str, region: str, kind: str, id: str, version: int) -> Statement:

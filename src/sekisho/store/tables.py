@@ -23,6 +23,7 @@ from sekisho.store.links import (
 )
 from sekisho.store.resources import (
     delete_resource,
+    delete_resources,
     get_resource,
     guard_absent,
     guard_version,
@@ -42,6 +43,7 @@ __all__ = [
     "append_refusal",
     "delete_link",
     "delete_resource",
+    "delete_resources",
     "fetch_one",
     "get_resource",
     "guard_absent",

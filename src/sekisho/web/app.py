@@ -8,13 +8,19 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
 from sekisho import __version__
+from sekisho.services.revocations import RevocationLists
 from sekisho.web.metrics import Count, metrics
+from sekisho.web.revocation import revocation_list
 
 
-def build_app(endpoint: ASGIApp, count: Count) -> Router:
+def build_app(endpoint: ASGIApp, count: Count, revoked: RevocationLists) -> Router:
     """``/_sekisho/…`` is ours; everything else, whatever its target looks like, is a request to AWS.
-    ``count`` gives the broker's counters."""
-    routes = [Route("/_sekisho/health", _health), Route("/_sekisho/metrics", metrics(count))]
+    ``count`` gives the broker's counters, ``revoked`` the revocation lists of the node's CAs."""
+    routes = [
+        Route("/_sekisho/health", _health),
+        Route("/_sekisho/metrics", metrics(count)),
+        Route("/_sekisho/crl/{name}.crl", revocation_list(revoked)),
+    ]
     return Router(routes, redirect_slashes=False, default=endpoint)
 
 

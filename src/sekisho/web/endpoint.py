@@ -16,6 +16,8 @@ import structlog
 from sekisho.aws.catalog import Catalog
 from sekisho.aws.errors import (
     AwsError,
+    ExpiredToken,
+    ExpiredTokenException,
     InternalFailureException,
     InvalidSignatureException,
     RequestEntityTooLargeException,
@@ -24,10 +26,13 @@ from sekisho.aws.errors import (
 from sekisho.aws.operation import Operation
 from sekisho.aws.request import Request, Response
 from sekisho.aws.service import Service
+from sekisho.aws.sigv2 import OldCredential, verify_old
 from sekisho.aws.sigv4 import Credential, credential_of, verify
-from sekisho.services.access import AccessKeys
+from sekisho.services.access import AccessKey
 from sekisho.services.api import Api
 from sekisho.services.call import Caller, Principal
+from sekisho.services.principals import Principals
+from sekisho.services.resources import GLOBAL
 
 log = structlog.get_logger("sekisho.web")
 
@@ -44,13 +49,20 @@ SOCKET_SERVICES = ("iotdevicegateway", "iotdata")
 INVALID_TOKEN = "The security token included in the request is invalid."  # noqa: S105
 
 
+EXPIRED_TOKEN = "The security token included in the request is expired"  # noqa: S105
+
+GLOBAL_REGION = "us-east-1"
+"""What clients sign services without a region for, wherever they are."""
+
+
 class Time(Protocol):
     def real(self) -> float: ...
+    def now(self) -> float: ...
 
 
 class AwsEndpoint:
     def __init__(
-        self, api: Api, catalog: Catalog, keys: AccessKeys, clock: Time, regions: Sequence[str]
+        self, api: Api, catalog: Catalog, keys: Principals, clock: Time, regions: Sequence[str]
     ) -> None:
         self._api = api
         self._catalog = catalog
@@ -93,26 +105,43 @@ class AwsEndpoint:
             log.exception("request failed", request=request_id)
             return generic_error(InternalFailureException("An internal failure occurred"), request_id)
 
-    async def authenticate_socket(self, request: Request) -> Principal:
-        """Who has signed the upgrade to MQTT over WebSocket, in its query or a header; AwsError if nobody."""
+    async def authenticate_socket(self, request: Request) -> tuple[Principal, str]:
+        """Who has signed the upgrade to MQTT over WebSocket, in its query or a header, and for which region;
+        AwsError if nobody."""
         credential = credential_of(request)
         if credential.service not in SOCKET_SERVICES:
             raise InvalidSignatureException(
                 f"Credential should be scoped to correct service: {' or '.join(SOCKET_SERVICES)}"
             )
-        return await self.authenticate(request, credential)
+        return await self.authenticate(request, credential), credential.region
 
     async def authenticate(self, request: Request, credential: Credential) -> Principal:
         """Who has signed a request; AwsError says why nobody has."""
-        key = await self._keys.find(credential.access_key)
-        if key is None or credential.session_token is not None:
+        return (await self.signer(request, credential)).principal
+
+    async def signer(self, request: Request, credential: Credential, body: str | None = None) -> AccessKey:
+        """The key that has signed a request; ``body`` stands for a body that has yet to come."""
+        key = await self._keys.find(credential.access_key, credential.session_token)
+        if key is None:
             raise UnrecognizedClientException(INVALID_TOKEN)
-        verify(request, credential, key.secret, self._clock.real())
-        if credential.region not in self._regions:
+        verify(request, credential, key.secret, self._clock.real(), body=body)
+        if key.expires is not None and key.expires <= self._clock.now():
+            ended = ExpiredToken if credential.service in GLOBAL else ExpiredTokenException
+            raise ended(EXPIRED_TOKEN)
+        regions = [*self._regions, GLOBAL_REGION] if credential.service in GLOBAL else self._regions
+        if credential.region not in regions:
             raise InvalidSignatureException(
                 f"Credential should be scoped to a valid region; this node serves {', '.join(self._regions)}"
             )
-        return key.principal
+        return key
+
+    async def old_signer(self, request: Request, credential: OldCredential) -> AccessKey:
+        """The key that has signed a URL by version 2 of the signature, which names no region."""
+        key = await self._keys.find(credential.access_key, None)
+        if key is None:
+            raise UnrecognizedClientException(INVALID_TOKEN)
+        verify_old(request, credential, key.secret, self._clock.real())
+        return key
 
 
 def generic_error(error: AwsError, request_id: str) -> Response:

@@ -88,5 +88,10 @@ class HttpConnection(H11Protocol):
         self.deadline = self._tick() + IDLE
         super().data_received(data)
 
+    def resume_writing(self) -> None:
+        # Who takes a large answer says nothing meanwhile, but that it takes it.
+        self.deadline = self._tick() + IDLE
+        super().resume_writing()
+
     def timed_out(self) -> None:
         self.transport.abort()

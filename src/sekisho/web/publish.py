@@ -55,7 +55,7 @@ class DevicePublish:
         try:
             request = await read_request(scope, receive)
         except AwsError as error:
-            await write_response(send, _answer(error.fallback_status, error.message, trace, error.code))
+            await write_response(send, answer_device(error.fallback_status, error.message, trace, error.code))
             return
         if request is not None:
             await write_response(send, await self._publish(request, peer, trace))
@@ -66,12 +66,12 @@ class DevicePublish:
         except AwsError as error:
             status = self._api.error_status(SERVICE, error)
             words = "Forbidden" if isinstance(error, ForbiddenException) else error.message
-            return _answer(status, words, trace, error.code)
+            return answer_device(status, words, trace, error.code)
         except Exception:
             log.exception("request failed", request=trace)
             failure = InternalFailureException("An internal failure occurred")
-            return _answer(failure.fallback_status, failure.message, trace, failure.code)
-        return _answer(200, "OK", trace)
+            return answer_device(failure.fallback_status, failure.message, trace, failure.code)
+        return answer_device(200, "OK", trace)
 
     async def _invoke(self, request: Request, peer: Peer, trace: str) -> None:
         _, operation, labels = self._catalog.find(request, SIGNING_NAME)
@@ -97,12 +97,17 @@ def _device(scope: MutableMapping[str, Any]) -> Peer | None:
     peer: Peer | None = scope.get("state", {}).get("peer")
     if peer is None or scope["method"] != "POST" or not scope["raw_path"].startswith(TOPICS):
         return None
+    return None if is_signed(scope) else peer
+
+
+def is_signed(scope: MutableMapping[str, Any]) -> bool:
+    """Whether a request has a signature, in its query or a header."""
     signed = any(mark in scope["query_string"] for mark in SIGNED)
-    signed = signed or any(name.lower() == b"authorization" for name, _ in scope["headers"])
-    return None if signed else peer
+    return signed or any(name.lower() == b"authorization" for name, _ in scope["headers"])
 
 
-def _answer(status: int, message: str, trace: str, code: str = "") -> Response:
+def answer_device(status: int, message: str, trace: str, code: str = "") -> Response:
+    """An answer in the data plane's form."""
     headers = {"content-type": "application/json", "x-amzn-requestid": trace}
     if code:
         headers["x-amzn-errortype"] = code

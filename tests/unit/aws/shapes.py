@@ -26,7 +26,7 @@ from sekisho.aws.patterns import compile_pattern
 from sekisho.aws.request import Request, Response
 from sekisho.aws.service import PREFERENCE, Service
 
-SERVICES = ("iot", "iot-data", "iot-jobs-data", "sts", "iotidentity", "sekisho")
+SERVICES = ("iot", "iot-data", "iot-jobs-data", "iam", "sts", "iotidentity", "sekisho")
 
 SUBSECONDS = hasattr(botocore.serialize, "TIMESTAMP_PRECISION_DEFAULT")
 """Older clients send whole seconds."""
@@ -59,6 +59,13 @@ SAMPLES = (
     ",",
     "$next",
     "arn:x",
+    "/",
+    "/a/b/",
+    "v1",
+    "123456789012",
+    "o-0123456789",
+    "o-0123456789/r-0123/",
+    "p-0123456789",
 )
 
 
@@ -74,7 +81,7 @@ def shapes_of_operations() -> list[tuple[str, str]]:
 
 
 class Values:
-    """Random values, the same for the same seed. The query protocol cannot spell an empty structure."""
+    """Random values, the same for the same seed. The query protocol has no empty structure or map."""
 
     def __init__(self, seed: str, protocol: str = "") -> None:
         self.random = random.Random(seed)
@@ -82,6 +89,9 @@ class Values:
 
     def structure(self, shape: StructureShape, depth: int = 0, leave_out: float = 0.4) -> dict[str, Any]:
         found = {}
+        if shape.is_tagged_union:
+            name = self.random.choice(list(shape.members))
+            return {name: self.value(shape.members[name], depth + 1)}
         for name, member in shape.members.items():
             wanted = name in shape.required_members
             if wanted or (depth < 6 and self.random.random() > leave_out):
@@ -98,7 +108,7 @@ class Values:
             case ListShape():
                 return [self.value(shape.member, depth + 1) for _ in range(self._size(shape))]
             case MapShape():
-                size = self._size(shape)
+                size = self._size(shape) or int(not self.hollow)
                 return {self.value(shape.key): self.value(shape.value, depth + 1) for _ in range(size)}
         if shape.serialization.get("jsonvalue"):
             return self.random.choice(([{"a": "ü"}, {"b": "2"}], {"k": [1, None]}, "text"))

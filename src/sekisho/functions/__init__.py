@@ -1,0 +1,1 @@
+"""Functions, what Lambda is to AWS IoT: users' code behind one method, in processes or behind an endpoint."""

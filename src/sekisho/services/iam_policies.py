@@ -1,0 +1,213 @@
+"""Managed policies with their versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sekisho.aws.errors import (
+    DeleteConflictException,
+    LimitExceededException,
+    NoSuchEntityException,
+)
+from sekisho.services.call import Call
+from sekisho.services.iam import (
+    ATTACHED,
+    POLICY,
+    check_document,
+    create,
+    cut,
+    listing,
+    merged_tags,
+    quoted,
+    save,
+    shown_tags,
+    size_of,
+    under,
+)
+from sekisho.services.iam_managed import find_policy, require_policy
+from sekisho.services.work import Document
+
+SIZE = 6144
+VERSIONS = 5
+"""Characters of a managed policy, and how many versions it keeps (IAM User Guide, "IAM quotas")."""
+
+
+async def create_policy(
+    call: Call,
+    PolicyName: str,
+    PolicyDocument: str,
+    Path: str | None = None,
+    Description: str | None = None,
+    Tags: Sequence[Mapping[str, str]] | None = None,
+) -> Document:
+    _check(PolicyDocument)
+    body = {
+        "Description": Description,
+        "DefaultVersionId": "v1",
+        "lastVersion": 1,
+        "versions": {"v1": {"Document": PolicyDocument, "CreateDate": call.now}},
+    }
+    return {"Policy": await _shown(call, await create(call, POLICY, PolicyName, Path, Tags, body))}
+
+
+async def get_policy(call: Call, PolicyArn: str) -> Document:
+    return {"Policy": await _shown(call, await find_policy(call, PolicyArn))}
+
+
+async def list_policies(
+    call: Call,
+    Scope: str | None = None,
+    OnlyAttached: bool | None = None,
+    PathPrefix: str | None = None,
+    Marker: str | None = None,
+    MaxItems: int | None = None,
+) -> Document:
+    """The account's own; of AWS's there are only those that are attached by their names."""
+    if Scope == "AWS":
+        return cut("Policies", [], Marker, MaxItems)
+    attached = under(PathPrefix)
+    if OnlyAttached:
+        found = await listing(call, POLICY, "Policies", None, 1000, wanted=attached)
+        shown = [await _shown(call, policy) for policy in found["Policies"]]
+        items = [(policy["PolicyName"].lower(), policy) for policy in shown if policy["AttachmentCount"]]
+        return cut("Policies", items, Marker, MaxItems)
+    found = await listing(call, POLICY, "Policies", Marker, MaxItems, wanted=attached)
+    # Tags and description are not in listings (IAM API Reference, ListPolicies).
+    return found | {
+        "Policies": [
+            await _shown(call, policy) | {"Tags": None, "Description": None} for policy in found["Policies"]
+        ]
+    }
+
+
+async def delete_policy(call: Call, PolicyArn: str) -> None:
+    policy = await require_policy(call, PolicyArn)
+    if len(policy["versions"]) > 1:
+        raise DeleteConflictException(
+            "This policy has more than one version. Before you delete a policy, you must delete the policy's "
+            "versions. The default version is deleted with the policy."
+        )
+    if not await call.work.require_no_links_from(ATTACHED, PolicyArn):
+        raise DeleteConflictException("Cannot delete a policy attached to entities.")
+    await call.work.delete(POLICY, policy["PolicyName"].lower())
+
+
+async def create_policy_version(
+    call: Call, PolicyArn: str, PolicyDocument: str, SetAsDefault: bool | None = None
+) -> Document:
+    policy = await require_policy(call, PolicyArn)
+    _check(PolicyDocument)
+    if len(policy["versions"]) >= VERSIONS:
+        raise LimitExceededException(
+            f"A managed policy can have up to {VERSIONS} versions. Before you create a new version, you must "
+            "delete an existing version."
+        )
+    number = policy["lastVersion"] + 1
+    made = {f"v{number}": {"Document": PolicyDocument, "CreateDate": call.now}}
+    policy = policy | {"lastVersion": number, "versions": policy["versions"] | made}
+    if SetAsDefault:
+        policy["DefaultVersionId"] = f"v{number}"
+    await save(call, POLICY, policy)
+    return {"PolicyVersion": _version(policy, f"v{number}") | {"Document": None}}
+
+
+async def get_policy_version(call: Call, PolicyArn: str, VersionId: str) -> Document:
+    return {"PolicyVersion": _version(await find_policy(call, PolicyArn), VersionId)}
+
+
+async def list_policy_versions(
+    call: Call, PolicyArn: str, Marker: str | None = None, MaxItems: int | None = None
+) -> Document:
+    policy = await find_policy(call, PolicyArn)
+    newest = sorted(policy["versions"], key=lambda version: -int(version[1:]))
+    items = [
+        (f"{index:02}", _version(policy, version) | {"Document": None})
+        for index, version in enumerate(newest)
+    ]
+    return cut("Versions", items, Marker, MaxItems)
+
+
+async def delete_policy_version(call: Call, PolicyArn: str, VersionId: str) -> None:
+    policy = await require_policy(call, PolicyArn)
+    if _version(policy, VersionId)["IsDefaultVersion"]:
+        raise DeleteConflictException("Cannot delete the default version of a policy.")
+    kept = {version: found for version, found in policy["versions"].items() if version != VersionId}
+    await save(call, POLICY, policy | {"versions": kept})
+
+
+async def set_default_policy_version(call: Call, PolicyArn: str, VersionId: str) -> None:
+    policy = await require_policy(call, PolicyArn)
+    _version(policy, VersionId)
+    await save(call, POLICY, policy | {"DefaultVersionId": VersionId})
+
+
+async def list_entities_for_policy(
+    call: Call,
+    PolicyArn: str,
+    EntityFilter: str | None = None,
+    Marker: str | None = None,
+    MaxItems: int | None = None,
+) -> Document:
+    await find_policy(call, PolicyArn)
+    links = await call.work.links_from(ATTACHED, PolicyArn)
+    items = []
+    for link in links:
+        kind, _, path = link.target.rpartition(":")[2].partition("/")
+        if EntityFilter in (None, kind.capitalize()):
+            items.append((link.target[-128:], (kind, path.rpartition("/")[2], link.body["id"])))
+    found = cut("entities", sorted(items), Marker, MaxItems)
+    entities = found.pop("entities")
+    return found | {
+        "PolicyGroups": [],
+        "PolicyRoles": [{"RoleName": name, "RoleId": id} for kind, name, id in entities if kind == "role"],
+        "PolicyUsers": [{"UserName": name, "UserId": id} for kind, name, id in entities if kind == "user"],
+    }
+
+
+async def tag_policy(call: Call, PolicyArn: str, Tags: Sequence[Mapping[str, str]]) -> None:
+    policy = await require_policy(call, PolicyArn)
+    await save(call, POLICY, policy | {"Tags": merged_tags(policy["Tags"], Tags)})
+
+
+async def untag_policy(call: Call, PolicyArn: str, TagKeys: Sequence[str]) -> None:
+    policy = await require_policy(call, PolicyArn)
+    kept = {key: value for key, value in policy["Tags"].items() if key not in TagKeys}
+    await save(call, POLICY, policy | {"Tags": kept})
+
+
+async def list_policy_tags(
+    call: Call, PolicyArn: str, Marker: str | None = None, MaxItems: int | None = None
+) -> Document:
+    policy = await find_policy(call, PolicyArn)
+    return cut("Tags", [(tag["Key"], tag) for tag in shown_tags(policy)], Marker, MaxItems)
+
+
+def _check(document: str) -> None:
+    check_document(document)
+    if size_of([document]) > SIZE:
+        raise LimitExceededException(f"Cannot exceed quota for PolicySize: {SIZE}")
+
+
+def _version(policy: Document, version: str) -> Document:
+    found = policy["versions"].get(version)
+    if found is None:
+        raise NoSuchEntityException(
+            f"Policy {policy['Arn']} version {version} does not exist or is not attachable."
+        )
+    return {
+        "Document": quoted(found["Document"]),
+        "VersionId": version,
+        "IsDefaultVersion": version == policy["DefaultVersionId"],
+        "CreateDate": found["CreateDate"],
+    }
+
+
+async def _shown(call: Call, policy: Document) -> Document:
+    return policy | {
+        "AttachmentCount": len(await call.work.links_from(ATTACHED, policy["Arn"])),
+        "PermissionsBoundaryUsageCount": 0,
+        "IsAttachable": True,
+        "CreateDate": policy["creationDate"],
+        "UpdateDate": policy["lastModifiedDate"],
+        "Tags": shown_tags(policy) or None,
+    }

@@ -1,0 +1,158 @@
+"""Roles: who may become one, and how long its sessions may last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sekisho.aws.errors import (
+    DeleteConflictException,
+    LimitExceededException,
+    MalformedPolicyDocumentException,
+)
+from sekisho.logic.policy import MalformedPolicy
+from sekisho.logic.trust import parse_trust
+from sekisho.services.call import Call
+from sekisho.services.iam import (
+    ATTACHED,
+    ROLE,
+    create,
+    cut,
+    delete_inline,
+    get_inline,
+    list_inline,
+    listing,
+    merged_tags,
+    put_inline,
+    quoted,
+    require,
+    save,
+    shown_tags,
+    size_of,
+    under,
+)
+from sekisho.services.work import Document
+
+HOUR = 3600
+TRUST_SIZE = 2048
+INLINE_SIZE = 10_240
+"""Characters of a trust policy, and of all inline policies of a role (IAM User Guide, "IAM quotas")."""
+
+
+async def create_role(
+    call: Call,
+    RoleName: str,
+    AssumeRolePolicyDocument: str,
+    Path: str | None = None,
+    Description: str | None = None,
+    MaxSessionDuration: int | None = None,
+    Tags: Sequence[Mapping[str, str]] | None = None,
+) -> Document:
+    _check_trust(AssumeRolePolicyDocument)
+    body: Document = {
+        "AssumeRolePolicyDocument": AssumeRolePolicyDocument,
+        "Description": Description,
+        "MaxSessionDuration": MaxSessionDuration or HOUR,
+        "Policies": {},
+    }
+    return {"Role": _shown(await create(call, ROLE, RoleName, Path, Tags, body))}
+
+
+async def get_role(call: Call, RoleName: str) -> Document:
+    return {"Role": _shown(await require(call, ROLE, RoleName))}
+
+
+async def list_roles(
+    call: Call, PathPrefix: str | None = None, Marker: str | None = None, MaxItems: int | None = None
+) -> Document:
+    found = await listing(call, ROLE, "Roles", Marker, MaxItems, wanted=under(PathPrefix))
+    # Tags are not in listings (IAM API Reference, ListRoles).
+    return found | {"Roles": [_shown(role) | {"Tags": None} for role in found["Roles"]]}
+
+
+async def update_role(
+    call: Call, RoleName: str, Description: str | None = None, MaxSessionDuration: int | None = None
+) -> None:
+    role = await require(call, ROLE, RoleName)
+    given = {"Description": Description, "MaxSessionDuration": MaxSessionDuration}
+    await save(call, ROLE, role | {name: value for name, value in given.items() if value is not None})
+
+
+async def update_role_description(call: Call, RoleName: str, Description: str) -> Document:
+    role = await require(call, ROLE, RoleName)
+    return {"Role": _shown(await save(call, ROLE, role | {"Description": Description}))}
+
+
+async def update_assume_role_policy(call: Call, RoleName: str, PolicyDocument: str) -> None:
+    role = await require(call, ROLE, RoleName)
+    _check_trust(PolicyDocument)
+    await save(call, ROLE, role | {"AssumeRolePolicyDocument": PolicyDocument})
+
+
+async def delete_role(call: Call, RoleName: str) -> None:
+    role = await require(call, ROLE, RoleName)
+    if not await call.work.require_no_links_to(ATTACHED, role["Arn"]):
+        raise DeleteConflictException("Cannot delete entity, must detach all policies first.")
+    if role["Policies"]:
+        raise DeleteConflictException("Cannot delete entity, must delete policies first.")
+    await call.work.delete(ROLE, RoleName.lower())
+
+
+async def put_role_policy(call: Call, RoleName: str, PolicyName: str, PolicyDocument: str) -> None:
+    await put_inline(call, ROLE, RoleName, PolicyName, PolicyDocument, INLINE_SIZE)
+
+
+async def get_role_policy(call: Call, RoleName: str, PolicyName: str) -> Document:
+    return await get_inline(call, ROLE, RoleName, PolicyName)
+
+
+async def delete_role_policy(call: Call, RoleName: str, PolicyName: str) -> None:
+    await delete_inline(call, ROLE, RoleName, PolicyName)
+
+
+async def list_role_policies(
+    call: Call, RoleName: str, Marker: str | None = None, MaxItems: int | None = None
+) -> Document:
+    return await list_inline(call, ROLE, RoleName, Marker, MaxItems)
+
+
+async def tag_role(call: Call, RoleName: str, Tags: Sequence[Mapping[str, str]]) -> None:
+    role = await require(call, ROLE, RoleName)
+    await save(call, ROLE, role | {"Tags": merged_tags(role["Tags"], Tags)})
+
+
+async def untag_role(call: Call, RoleName: str, TagKeys: Sequence[str]) -> None:
+    role = await require(call, ROLE, RoleName)
+    kept = {key: value for key, value in role["Tags"].items() if key not in TagKeys}
+    await save(call, ROLE, role | {"Tags": kept})
+
+
+async def list_role_tags(
+    call: Call, RoleName: str, Marker: str | None = None, MaxItems: int | None = None
+) -> Document:
+    role = await require(call, ROLE, RoleName)
+    return cut("Tags", [(tag["Key"], tag) for tag in shown_tags(role)], Marker, MaxItems)
+
+
+async def list_instance_profiles_for_role(
+    call: Call, RoleName: str, Marker: str | None = None, MaxItems: int | None = None
+) -> Document:
+    """None: there is nothing here that makes an instance profile."""
+    await require(call, ROLE, RoleName)
+    return cut("InstanceProfiles", [], Marker, MaxItems)
+
+
+def _check_trust(document: str) -> None:
+    try:
+        parse_trust(document)
+    except MalformedPolicy as error:
+        raise MalformedPolicyDocumentException(str(error)) from None
+    if size_of([document]) > TRUST_SIZE:
+        raise LimitExceededException(f"Cannot exceed quota for ACLSizePerRole: {TRUST_SIZE}")
+
+
+def _shown(role: Document) -> Document:
+    return role | {
+        "AssumeRolePolicyDocument": quoted(role["AssumeRolePolicyDocument"]),
+        "CreateDate": role["creationDate"],
+        "Tags": shown_tags(role) or None,
+    }

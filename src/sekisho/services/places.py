@@ -1,0 +1,101 @@
+"""Where this node is: its accounts and regions, and which of them a host name means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from sekisho.logic.endpoints import DATA, host_name, parse_host, prefix
+from sekisho.services.work import dumps
+from sekisho.store import tables
+from sekisho.store.store import Store
+
+Place = tuple[str, str]
+"""Account and region."""
+
+ACCOUNT = "account"
+"""The kind of an account's row."""
+
+EVERYWHERE = ("", "")
+"""The place of what belongs to no account and no region."""
+
+PAGE = 250
+
+ITSELF = ("iot:Data", "iot:Data-ATS")
+"""The types for which the default account's answer is the setting ``endpoint``."""
+
+
+class Endpoint(NamedTuple):
+    """Where a client has come to; ``named`` is whether it gave the endpoint's full name."""
+
+    account: str
+    region: str
+    kind: str
+    named: bool
+
+
+class Places:
+    """All accounts in all regions; accounts come while the node runs, and none goes."""
+
+    def __init__(
+        self, account: str, regions: Sequence[str], domain: str, endpoint: str, names: Iterable[str] = ()
+    ) -> None:
+        """``account`` is the default one, as the first region is. ``endpoint`` is a full name of both
+        together, and so are the further ``names``."""
+        self.default: Place = (account, regions[0])
+        self.regions = tuple(regions)
+        self.domain = domain
+        self._endpoint = endpoint
+        self._own = frozenset(name.lower() for name in (endpoint, *names))
+        self._accounts: dict[str, None] = {}
+        self._by_prefix: dict[tuple[str, str], Place] = {}
+        self.add(account)
+
+    def add(self, account: str) -> None:
+        """An account is there from now on; nothing happens if it was."""
+        if account not in self._accounts:
+            self._accounts[account] = None
+            for region in self.regions:
+                self._by_prefix[prefix(account, region), region] = (account, region)
+
+    @property
+    def all(self) -> list[Place]:
+        return [(account, region) for account in self._accounts for region in self.regions]
+
+    def host(self, account: str, region: str, endpoint_type: str) -> str:
+        """The name that DescribeEndpoint gives: of the default account in the default region it is that of
+        the node itself where devices connect, as that resolves everywhere."""
+        if (account, region) == self.default and endpoint_type in ITSELF:
+            return self._endpoint
+        return host_name(account, region, endpoint_type, self.domain)
+
+    def resolve(self, server_name: str) -> Endpoint:
+        """Which endpoint a client means by SNI; none or an unknown name means the default one."""
+        if server_name.lower() in self._own:
+            return Endpoint(*self.default, DATA, True)
+        name = parse_host(server_name, self.domain)
+        place = self._by_prefix.get((name.prefix, name.region)) if name is not None else None
+        if name is None or place is None:
+            return Endpoint(*self.default, DATA, False)
+        return Endpoint(*place, name.kind, True)
+
+
+async def load_accounts(store: Store, places: Places, now: float) -> None:
+    """Take up the accounts of the database, the default one among them from now on."""
+    account = places.default[0]
+    if not await store.fetch(*tables.get_resource(*EVERYWHERE, ACCOUNT, account)):
+        body = dumps({"accountId": account, "accountName": "default"})
+        await store.commit(
+            [
+                tables.insert_resource(*EVERYWHERE, ACCOUNT, account, body, now, expect=None),
+                tables.append_change(*EVERYWHERE, ACCOUNT, account, "created", now),
+            ]
+        )
+    after = ""
+    while True:
+        rows = await store.fetch(*tables.page_resources(*EVERYWHERE, ACCOUNT, after, PAGE))
+        for row in rows:
+            places.add(row["id"])
+        if len(rows) < PAGE:
+            return
+        after = rows[-1]["id"]
