@@ -22,7 +22,7 @@ test: .venv/.test .venv-awscli/.done $(JAVASCRIPT)/node_modules/.done
 	$(MAKE) --no-print-directory test-compiled
 
 # What is compiled behaves as what is not: the units themselves, and other people's clients.
-test-compiled: .venv-compiled/.done
+test-compiled: .venv-compiled/.done $(JAVASCRIPT)/node_modules/.done
 	.venv-compiled/bin/python -m pytest -q -p no:cacheprovider tests/unit/mqtt tests/unit/broker tests/unit/logic \
 	  tests/fuzz tests/interop/test_conformance.py tests/interop/test_normative.py tests/interop/test_clients.py \
 	  tests/interop/test_exactly_once.py tests/interop/test_extended.py tests/interop/test_limits.py \
