@@ -8,6 +8,7 @@ import urllib.request
 
 import pytest
 
+from command import sekisho
 from interop.devices import until
 from interop.test_q08_bulk_or_fleet import ROLE
 from nodes import running
@@ -79,3 +80,11 @@ def test_objects_parts_and_a_bulk_registration(node, front):
     bucket = "objects-sekisho-registration-000000000000"
     # The pieces go after the end of the task is told.
     until(lambda: keys(behind, bucket) == [f"{task}/RESULTS.json"])
+
+
+def test_a_place_that_is_none_is_named(tmp_path):
+    ports = [word for name in ("mqtt", "https", "api") for word in (f"--{name}-port", "0")]
+    where = ["--data", tmp_path / "node", "--set", "objects=ftp:x"]
+    run = sekisho("up", *where, *ports, ok=False, timeout=30)
+    assert run.returncode == 1
+    assert run.stderr == "sekisho: objects = 'ftp:x': expected file:PATH or s3:https://host:port\n"

@@ -51,6 +51,18 @@ def audit_of(node, request_id):
         ).fetchall()
 
 
+def user(node, name: str, *actions: str):
+    """An ``iot`` client of a new IAM user that may do so much."""
+    iam = node.client("iam")
+    iam.create_user(UserName=name)
+    may = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [may]})
+    iam.put_user_policy(UserName=name, PolicyName="may", PolicyDocument=policy)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    keys = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+    return node.client("iot", **keys)
+
+
 def without_its_key(issued: Issued) -> Issued:
     """What a thief has who has read a certificate: its public key with a private key that is another's."""
     other = ec.generate_private_key(ec.SECP256R1())
@@ -119,6 +131,9 @@ def test_q02_registering_is_an_authorized_and_audited_act(node, iot, name, tmp_p
         urllib.request.build_opener(urllib.request.ProxyHandler({})).open(unsigned)
     with refusal.value:
         assert refusal.value.code == 403
+    clerk = user(node, "clerk", "iot:DescribeCertificate")
+    with pytest.raises(iot.exceptions.ClientError, match="not authorized to perform: iot:RegisterCert"):
+        clerk.register_certificate_without_ca(certificatePem=vendor.pem, status="ACTIVE")
     with pytest.raises(iot.exceptions.ResourceNotFoundException):
         iot.describe_certificate(certificateId=vendor.id)
 

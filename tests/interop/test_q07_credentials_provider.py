@@ -18,7 +18,6 @@ from interop.authorities import Newcomer
 from interop.devices import allow, document
 from interop.providers import ask, client, may_assume, role_and_alias
 from nodes import running
-from sekisho.config import SETTINGS
 
 PATIENCE = 15
 SETTING = "multi_account_certificates"
@@ -93,7 +92,6 @@ def test_q07_the_sdks_own_provider_gets_them(node, device, alias):
     assert tunnel.asked == ["CONNECT localhost:443 HTTP/1.1"]
 
 
-@pytest.mark.skipif(SETTING not in SETTINGS, reason="there is no such setting in this version")
 def test_q07_todays_rule_is_a_setting(tmp_path):
     with running(tmp_path / "node", f"{SETTING}=all") as node:
         alias = role_and_alias(node, "camera", allow("Publish", "topic/a"))

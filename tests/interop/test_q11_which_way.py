@@ -106,6 +106,8 @@ def test_q11_it_asks_what_was_not_said_and_answers_in_words(tmp_path):
 def test_q11_an_answer_that_is_none_or_missing_is_named(tmp_path):
     wrong = sekisho("advise", *flags("device yes yes no none platform many"), ok=False)
     assert wrong.returncode == 1 and "--places: 'many' is none of one, several" in wrong.stderr
+    at_once = sekisho("advise", "--keys", "anyone", ok=False, input="")
+    assert at_once.returncode == 1 and at_once.stderr.startswith("sekisho: --keys: 'anyone' is none of")
     missing = sekisho("advise", "--keys", "device", ok=False, input="")
     assert missing.returncode == 1 and "give it as --reach yes|no" in missing.stderr
     (tmp_path / "policy.json").write_text("mine")

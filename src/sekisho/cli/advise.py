@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from sekisho.cli.commands import app, fail
-from sekisho.logic.advice import QUESTIONS, Situation, advise
+from sekisho.logic.advice import QUESTIONS, Situation, advise, check_answer
 from sekisho.logic.advice_commands import Place, commands_for, files_for
 
 
@@ -39,12 +39,16 @@ def advise_command(
 ) -> None:
     """Ask who may know what, and answer with a way for devices to get their credentials."""
     given = (keys, reach, listed, installer, element, ca, places)
-    answers = {name: value or _ask(name) for name, value in zip(QUESTIONS, given, strict=True)}
     try:
-        situation = Situation(**answers)
-        advice = advise(situation)
+        # Before anything is asked: who has mistyped an option should not answer six questions first.
+        for name, value in zip(QUESTIONS, given, strict=True):
+            if value is not None:
+                check_answer(name, value)
     except ValueError as error:
         raise fail(f"--{error}") from None
+    answers = {n: v if v is not None else _ask(n) for n, v in zip(QUESTIONS, given, strict=True)}
+    situation = Situation(**answers)
+    advice = advise(situation)
     place = Place(account, region)
     commands, files = commands_for(situation, advice, place), files_for(advice, place)
     if write is not None:

@@ -19,6 +19,7 @@ from sekisho.broker.activation import BadActivation
 from sekisho.broker.listener import PortInUse
 from sekisho.config import Config
 from sekisho.keyring import KeyringError
+from sekisho.objects.base import ObjectsError
 from sekisho.store.statement import StoreError
 
 COLLECT_EVERY = 5000
@@ -34,7 +35,7 @@ def serve(config: Config, started: float) -> int:
             if not runner.run(_serve(config, started)):
                 print("sekisho: the node could not go on; its log says why", file=sys.stderr)
                 return 1
-    except (PortInUse, BadActivation, KeyringError, StoreError) as error:
+    except (PortInUse, BadActivation, KeyringError, ObjectsError, StoreError) as error:
         print(f"sekisho: {error}", file=sys.stderr)
         return 1
     return 0

@@ -97,12 +97,17 @@ class Advice(NamedTuple):
         return TITLES[self.method]
 
 
+def check_answer(name: str, given: str) -> None:
+    """ValueError for an answer that is none of the question's."""
+    _, answers = QUESTIONS[name]
+    if given not in answers:
+        raise ValueError(f"{name}: {given!r} is none of {', '.join(answers)}")
+
+
 def advise(at: Situation) -> Advice:
     """The method for a situation; raises ValueError for an answer that is none of `QUESTIONS`."""
-    for name, (_, answers) in QUESTIONS.items():
-        given = getattr(at, name)
-        if given not in answers:
-            raise ValueError(f"{name}: {given!r} is none of {', '.join(answers)}")
+    for name in QUESTIONS:
+        check_answer(name, getattr(at, name))
     if at.element == "vendor":
         return _manifest(at) if at.listed == "yes" else _jitp(at)
     if at.reach == "no":
