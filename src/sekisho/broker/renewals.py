@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from sekisho.aws.errors import AwsError, InvalidRequestException, ThrottlingException
+from sekisho.broker.reserved import answer, caller_of
 from sekisho.mqtt.message import Message
 from sekisho.services.api import Api
-from sekisho.services.call import Caller, Principal, service_principal
 from sekisho.services.renewing import SHOWN
 
 if TYPE_CHECKING:
@@ -64,31 +64,12 @@ class Renewals:
             self._under_way[session] -= 1
             if not self._under_way[session]:
                 del self._under_way[session]
-        client.delivery.answer(
-            Message(
-                message.account,
-                message.region,
-                topic,
-                orjson.dumps(body),
-                qos=1,
-                received_at=self._hub.clock.now(),
-            )
-        )
+        answer(client, message, topic, orjson.dumps(body))
 
     async def _invoke(self, client: Client, message: Message) -> dict[str, Any]:
         _, _, thing, what = message.topic.split("/")
-        identity = client.authorizer.identity
-        # The IoT policy allowed the publish; what follows is done by the node in the device's name.
-        role = service_principal(message.account, "renewal")
-        caller = Caller(
-            Principal(identity.arn, message.account, role.policies),
-            message.account,
-            message.region,
-            message.source_ip or "",
-            certificate_id=identity.certificate_id,
-            client_id=client.client_id,
-        )
-        if not identity.certificate_id:
+        caller = caller_of(client, message, "renewal")
+        if not caller.certificate_id:
             raise InvalidRequestException("who is connected without a certificate has none to renew")
         if what == "get":
             found = await self._api.invoke(caller, SERVICE, "DescribeCertificateRenewal", thingName=thing)

@@ -69,7 +69,6 @@ class FleetProvisioning:
         return self._answer(client, message) if client is not None else None
 
     async def _answer(self, client: Client, message: Message) -> None:
-        hub = self._hub
         session = client.session
         under_way = self._under_way.get(session, 0)
         self._under_way[session] = under_way + 1
@@ -91,15 +90,8 @@ class FleetProvisioning:
             self._under_way[session] -= 1
             if not self._under_way[session]:
                 del self._under_way[session]
-        client.delivery.answer(
-            Message(
-                message.account,
-                message.region,
-                topic,
-                write_cbor(orjson.loads(body)) if message.topic.endswith(CBOR) else body,
-                qos=1,
-                received_at=hub.clock.now(),
-            )
+        answer(
+            client, message, topic, write_cbor(orjson.loads(body)) if message.topic.endswith(CBOR) else body
         )
 
     async def _invoke(self, client: Client, message: Message) -> bytes:
@@ -109,19 +101,29 @@ class FleetProvisioning:
             members = {}  # its payload is empty; {} is also seen
         elif operation == "RegisterThing":
             members["templateName"] = message.topic.split("/")[2]
-        identity = client.authorizer.identity
-        # The IoT policy allowed the publish; what follows is done by the node in the device's name.
-        role = service_principal(message.account, "provisioning")
-        caller = Caller(
-            Principal(identity.arn, message.account, role.policies),
-            message.account,
-            message.region,
-            message.source_ip or "",
-            certificate_id=identity.certificate_id,
-            client_id=client.client_id,
-        )
+        caller = caller_of(client, message, "provisioning")
         result = await self._api.invoke(caller, SERVICE, operation, **members)
         return self._api.body(SERVICE, operation, result)
+
+
+def caller_of(client: Client, message: Message, role: str) -> Caller:
+    """Who asks an engine: the IoT policy allowed the publish; what follows is done by the node, in a role of
+    its own, in the device's name."""
+    identity = client.authorizer.identity
+    return Caller(
+        Principal(identity.arn, message.account, service_principal(message.account, role).policies),
+        message.account,
+        message.region,
+        message.source_ip or "",
+        certificate_id=identity.certificate_id,
+        client_id=client.client_id,
+    )
+
+
+def answer(client: Client, message: Message, topic: str, payload: bytes) -> None:
+    """Answer a message to the connection that it came from, and to no other."""
+    now = client.hub.clock.now()
+    client.delivery.answer(Message(message.account, message.region, topic, payload, qos=1, received_at=now))
 
 
 def operation_of(topic: str) -> str:

@@ -38,6 +38,10 @@ def serve(config: Config, started: float) -> int:
     except (PortInUse, BadActivation, KeyringError, ObjectsError, StoreError) as error:
         print(f"sekisho: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        # A full disk, for one; a write that fails does not name its file.
+        print(f"sekisho: {error.filename or config.data}: {error.strerror}", file=sys.stderr)
+        return 1
     return 0
 
 
