@@ -35,9 +35,14 @@ check: .venv/.check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/unit/test_architecture.py
 
-bench: .venv-compiled/.done
+bench: .venv-compiled/.done .venv-moto/.done
 	sh scripts/debian-packages.sh mosquitto gcc libc6-dev libssl-dev
 	.venv-compiled/bin/python bench/run.py
+	.venv-compiled/bin/python bench/registering.py --moto .venv-moto/bin/moto_server
+	.venv-compiled/bin/python bench/connecting.py
+	.venv-compiled/bin/python bench/fleet.py
+	.venv-compiled/bin/python bench/fleet.py --keys --devices 100
+	.venv-compiled/bin/python bench/bulk.py
 
 FUZZ_SECONDS ?= 600
 
@@ -50,7 +55,7 @@ docs: .venv/.run
 	mv docs/settings.new docs/settings.md
 
 clean:
-	rm -rf .venv .venv-awscli .venv-compiled .venv-fuzz .sekisho bench/bin $(JAVASCRIPT)/node_modules
+	rm -rf .venv .venv-awscli .venv-compiled .venv-fuzz .venv-moto .sekisho bench/bin $(JAVASCRIPT)/node_modules
 
 # --- virtual environments; each stamp says which extras are in -------------------------------------------------
 
@@ -102,6 +107,12 @@ compiled: .venv-compiled/.done
 	HATCH_BUILD_HOOKS_ENABLE=1 $(COMPILED_PIP) wheel --no-deps -w .venv-compiled/dist .venv-compiled/dist/*.tar.gz
 	$(COMPILED_PIP) install --force-reinstall --no-deps .venv-compiled/dist/*.whl
 	$(COMPILED_PIP) install "$$(ls .venv-compiled/dist/*.whl)[demo,test]"
+	@touch $@
+
+# Beside what registers certificates here, in an environment of its own.
+.venv-moto/.done:
+	$(PYTHON) -m venv .venv-moto
+	.venv-moto/bin/python -m pip install --quiet --disable-pip-version-check 'moto[server,iot]'
 	@touch $@
 
 # atheris is for CPython 3.11 to 3.13 on Linux; nothing but `make fuzz` needs it.

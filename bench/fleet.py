@@ -37,6 +37,11 @@ CREATE_FROM_CSR = "$aws/certificates/create-from-csr/json"
 PROVISION = f"$aws/provisioning-templates/{TEMPLATE}/provision/json"
 ROLE = "arn:aws:iam::000000000000:role/fleet"
 
+MOST = 600.0
+"""Seconds for which the other client is watched."""
+
+PAUSE = 0.002
+
 ANYTHING = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
 )
@@ -54,20 +59,20 @@ class Client:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._tls = context.wrap_socket(sock, server_hostname="localhost")
         self._held = b""
-        self._send(0x10, b"\0\4MQTT\4\2\4\xb0" + _text(client_id))
-        kind, body = self._packet()
+        self.send(0x10, b"\0\4MQTT\4\2\4\xb0" + _text(client_id))
+        kind, body = self.packet()
         if kind != 0x20 or body[1]:
             raise Refused(f"CONNACK {body!r}")
 
     def subscribe(self, *topics: str) -> None:
-        self._send(0x82, b"\0\1" + b"".join(_text(topic) + b"\0" for topic in topics))
-        kind, body = self._packet()
+        self.send(0x82, b"\0\1" + b"".join(_text(topic) + b"\0" for topic in topics))
+        kind, body = self.packet()
         if kind != 0x90 or 0x80 in body[2:]:
             raise Refused(f"SUBACK {body!r}")
 
     def ask(self, topic: str, question: object) -> dict[str, str]:
-        self._send(0x30, _text(topic) + json.dumps(question).encode())
-        _, body = self._packet()
+        self.send(0x30, _text(topic) + json.dumps(question).encode())
+        _, body = self.packet()
         end = 2 + int.from_bytes(body[:2], "big")
         if not body[2:end].endswith(b"/accepted"):
             raise Refused(body[end:].decode())
@@ -75,10 +80,10 @@ class Client:
         return answer
 
     def close(self) -> None:
-        self._send(0xE0, b"")
+        self.send(0xE0, b"")
         self._tls.close()
 
-    def _send(self, kind: int, body: bytes) -> None:
+    def send(self, kind: int, body: bytes) -> None:
         length, size = bytearray(), len(body)
         while True:
             size, digit = divmod(size, 128)
@@ -87,7 +92,7 @@ class Client:
                 break
         self._tls.sendall(bytes([kind]) + bytes(length) + body)
 
-    def _packet(self) -> tuple[int, bytes]:
+    def packet(self) -> tuple[int, bytes]:
         while True:
             size, shift, at = 0, 0, 1
             while at < len(self._held):
@@ -143,6 +148,19 @@ def work(port: int, papers: tuple[str, str, str], folder: Path, number: int, cou
         provision(port, claim, ca, f"device-{number}-{n}", folder, keys)
 
 
+def trips(client: Client, jobs: list[multiprocessing.Process], most: float) -> list[float]:
+    """Milliseconds that a message takes to the node and back, one after another while the jobs run."""
+    topic, found = _text("fleet/trip"), []
+    until = time.monotonic() + most
+    while time.monotonic() < until and any(job.is_alive() for job in jobs):
+        began = time.perf_counter()
+        client.send(0x30, topic + b"x" * 200)
+        client.packet()
+        found.append((time.perf_counter() - began) * 1e3)
+        time.sleep(PAUSE)
+    return sorted(found)
+
+
 def prepare(folder: Path) -> tuple[str, str]:
     """A claim certificate and the template; the files of the claim."""
     iot = boto3.Session().client("iot")
@@ -186,9 +204,14 @@ def main() -> int:
                 multiprocessing.Process(target=work, args=(node.port, papers, folder, n, each, options.keys))
                 for n in range(options.processes)
             ]
+            context = ssl.create_default_context(cafile=papers[0])
+            context.load_cert_chain(*papers[1:])
+            watcher = Client(node.port, context, "watcher")
+            watcher.subscribe("fleet/trip")
             began = time.monotonic()
             for job in jobs:
                 job.start()
+            watched = trips(watcher, jobs, MOST)
             for job in jobs:
                 job.join()
             took = time.monotonic() - began
@@ -200,6 +223,11 @@ def main() -> int:
     count = each * options.processes
     how = "keys made by the node" if options.keys else "by CSR"
     cpu = (clients.ru_utime + clients.ru_stime) / count * 1e3
+    p50, p99, most = watched[len(watched) // 2], watched[len(watched) * 99 // 100], watched[-1]
+    print(
+        f"- meanwhile another client's message takes {p50:.2f} ms to the node and back, "
+        f"{p99:.2f} ms at the 99th percentile, {most:.2f} ms at most"
+    )
     print(f"- {count} devices, {how}: {count / took:.0f} a second; CPU of all together {cpu:.1f} ms each")
     return 0
 

@@ -65,16 +65,20 @@ def test_a_proved_ca_belongs_to_one_account_of_a_region(places, authority):
 def test_another_region_may_be_another_accounts(places, authority):
     authority.register(places[FIRST, HERE])
     authority.register(places[SECOND, THERE])
-    certificate = authority.sign("device").pem
+    issued = authority.sign("device")
     for place in ((FIRST, HERE), (SECOND, THERE)):
-        places[place].register_certificate(certificatePem=certificate, status="ACTIVE")
+        places[place].register_certificate(certificatePem=issued.pem, status="ACTIVE")
+        found = places[place].describe_certificate(certificateId=issued.id)["certificateDescription"]
+        assert (found["caCertificateId"], found["ownedBy"]) == (authority.id, place[0])
 
 
 def test_a_ca_that_nobody_proved_may_be_anyones(places, authority):
     for place, iot in places.items():
         authority.register(iot, mode="SNI_ONLY")
-        certificate = authority.sign(f"{place}").pem
-        iot.register_certificate(certificatePem=certificate, status="ACTIVE")
+        issued = authority.sign(f"{place}")
+        iot.register_certificate(certificatePem=issued.pem, status="ACTIVE")
+        found = iot.describe_certificate(certificateId=issued.id)["certificateDescription"]
+        assert (found["certificateMode"], found["ownedBy"]) == ("SNI_ONLY", place[0])
 
 
 def test_what_a_proved_ca_issued_is_its_accounts(places, authority):

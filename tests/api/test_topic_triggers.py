@@ -181,19 +181,29 @@ def test_a_function_that_answers_itself_comes_to_an_end(own, wire, name):
 
 
 def test_a_deleted_trigger_calls_nobody(own, wire, name):
-    own.put_topic_trigger(triggerName=name, topicFilter=f"{name}/in", functionArn="answer")
+    for trigger, filter in ((name, f"{name}/in"), (f"{name}-stays", f"{name}/stays/in")):
+        own.put_topic_trigger(triggerName=trigger, topicFilter=filter, functionArn="answer")
     wait_for(wire, name)
+    wait_for(wire, f"{name}/stays")
     own.delete_topic_trigger(triggerName=name)
 
-    def silent():
+    def answered_by() -> set[str]:
+        """Both are asked; who has answered by the time that the one that stays has."""
+        found: set[str] = set()
         ask(wire, name, echo=f"{name}/out")
-        try:
-            wire.message(0.5)
-        except Exception:
-            return True
-        return False
+        ask(wire, f"{name}/stays", echo=f"{name}/stays/out")
+        while f"{name}/stays/out" not in found:
+            found.add(wire.message().topic)
+        return found
 
-    until(silent)
+    try:
+        until(lambda: answered_by() == {f"{name}/stays/out"})
+        wire.messages()
+        for _ in range(5):
+            assert answered_by() == {f"{name}/stays/out"}
+        assert wire.messages() == []
+    finally:
+        own.delete_topic_trigger(triggerName=f"{name}-stays")
 
 
 def test_presence_events_trigger_too(own, wire, device, name):
