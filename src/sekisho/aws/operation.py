@@ -11,7 +11,7 @@ from botocore.model import OperationModel, StructureShape
 
 from sekisho.aws import binding
 from sekisho.aws.constraints import Checks, Failures
-from sekisho.aws.errors import AwsError, SerializationException
+from sekisho.aws.errors import AwsError, SerializationException, ValidationException
 from sekisho.aws.reader import Readers, WrongType
 from sekisho.aws.request import Request, Response
 
@@ -100,7 +100,13 @@ class Operation:
         except RecursionError:
             raise SerializationException(TOO_DEEP) from None
         if failures.count:
-            raise self._context.validation_error(failures.told())
+            raise self._validation_error()(failures.told())
+
+    def _validation_error(self) -> type[AwsError]:
+        """The service's, unless this operation's family has ValidationException in its place."""
+        usual = self._context.validation_error
+        known = {shape.name for shape in self.model.error_shapes}
+        return ValidationException if usual.__name__ not in known >= {"ValidationException"} else usual
 
     def serialize(self, result: Mapping[str, Any] | None, request_id: str) -> Response:
         """What the operation returned, on the wire: what the output shape names, and no more.

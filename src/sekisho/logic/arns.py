@@ -19,6 +19,7 @@ RESOURCE_FORMATS = {
     "index": "index/{}",
     "job": "job/{}",
     "jobtemplate": "jobtemplate/{}",
+    "package": "package/{}",
     "policy": "policy/{}",
     "provisioningtemplate": "provisioningtemplate/{}",
     "rolealias": "rolealias/{}",

@@ -146,6 +146,8 @@ NOUNS: Mapping[str, str] = {
     "registrationprogress": "Registration task",
     "provisioningtemplate": "Provisioning template",
     "rolealias": "Role alias",
+    "package": "Package",
+    "packageversion": "Package version",
 }
 
 

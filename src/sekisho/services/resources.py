@@ -17,11 +17,15 @@ BY_MEMBER: tuple[tuple[str, str], ...] = (
     ("thingTypeName", "thingtype"),
     ("roleAlias", "rolealias"),
     ("triggerName", "topictrigger"),
+    ("packageName", "package"),
     ("clientId", "client"),
     ("topic", "topic"),
 )
 """The member that names the resource, in order of weight, and the kind of its ARN (Service Authorization
 Reference, AWS IoT)."""
+
+WITHIN: Mapping[str, tuple[tuple[str, str], ...]] = {"package": (("versionName", "version"),)}
+"""What a kind's ARN goes on with when a member names a part of it: ``package/<name>/version/<version>``."""
 
 GLOBAL = frozenset({"iam", "sts"})
 """Services that know no region: what they keep is the account's, and they are signed for in any region or in
@@ -37,7 +41,9 @@ also what boto3 calls the id of a CA's."""
 
 LISTS_OF_ONE = frozenset(
     {
+        "ListPackageVersions",
         "ListPolicyVersions",
+        "ListSbomValidationResults",
         "ListSubscriptions",
         "ListTagsForResource",
         "ListTargetsForPolicy",
@@ -65,6 +71,9 @@ def resource_arn(caller: Caller, service: str, operation: str, members: Mapping[
     for member, kind in BY_MEMBER:
         name = members.get(member)
         if isinstance(name, str):
+            name += "".join(
+                f"/{further}/{members[part]}" for part, further in WITHIN.get(kind, ()) if part in members
+            )
             return arn(caller.region, caller.account, KINDS.get(operation, kind), name)
     if isinstance(account := members.get("accountId"), str):
         return f"arn:{partition_of(caller.region)}:iam::{account}:root"

@@ -21,5 +21,10 @@ async def put_tags(call: Call, arn: str, tags: Sequence[Mapping[str, str]] | Non
     await call.work.put("tags", arn, {"tags": merged})
 
 
+async def put_tag_map(call: Call, arn: str, tags: Mapping[str, str] | None) -> None:
+    """The same for the operations that take tags as a map."""
+    await put_tags(call, arn, [{"Key": name, "Value": value} for name, value in (tags or {}).items()])
+
+
 async def drop_tags(call: Call, arn: str) -> None:
     await call.work.delete("tags", arn)

@@ -11,7 +11,16 @@ from sekisho.services.tagging import put_tags
 from sekisho.services.work import Document
 
 TAGGABLE = frozenset(
-    {"thingtype", "policy", "provisioningtemplate", "cacert", "certificateprovider", "rolealias"}
+    {
+        "cacert",
+        "certificateprovider",
+        "package",
+        "packageversion",
+        "policy",
+        "provisioningtemplate",
+        "rolealias",
+        "thingtype",
+    }
 )
 """The kinds of this version that AWS lets one tag; things and device certificates are not among them (AWS IoT
 Developer Guide, Tagging your AWS IoT resources)."""
@@ -44,6 +53,8 @@ async def _require_taggable(call: Call, resource_arn: str) -> None:
     except ValueError as error:
         raise InvalidRequestException(f"resourceArn: {error}") from None
     kind, _, name = arn.resource.partition("/")
+    if kind == "package" and "/version/" in name:
+        kind, name = "packageversion", name.replace("/version/", "/", 1)
     if kind not in TAGGABLE:
         raise InvalidRequestException(f"a resource of type {kind} cannot be tagged: {resource_arn}")
     if (arn.account, arn.region) != (call.account, call.region) or not await call.work.get(kind, name):
