@@ -63,7 +63,7 @@ def one_length(app: Any) -> Any:
     it by the other (RFC 9112, 6.3)."""
 
     async def checked(scope: Any, receive: Any, send: Any) -> None:
-        if BOTH <= {name for name, _ in scope["headers"]}:
+        if {name for name, _ in scope["headers"]} >= BOTH:
             fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
             await send({"type": "http.response.start", "status": 400, "headers": fields})
             await send({"type": "http.response.body", "body": b"Content-Length beside Transfer-Encoding."})
