@@ -1,6 +1,8 @@
-"""How fast certificates are registered without their CA: signed requests, made beforehand and replayed.
+"""How fast certificates are registered without their CA, and things made: signed requests, made beforehand
+and replayed.
 
-``python bench/registering.py [--count N] [--connections N] [--moto PATH-OF-moto_server] [--set key=value]``
+``python bench/registering.py [--operation NAME] [--count N] [--connections N] [--moto PATH-OF-moto_server]
+[--set key=value]``; the operation is RegisterCertificateWithoutCA or CreateThing.
 
 The client writes bytes and reads a status; boto3 itself is measured beside it, as the most that one of its
 processes asks for. Server CPU is the node's process with its children, per request, signature check and the
@@ -24,9 +26,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import boto3
+from botocore import xform_name
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
@@ -126,13 +129,37 @@ def certificate(number: int) -> str:
     return builder.sign(KEY, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
 
 
-def request(server: Server, pem: str) -> bytes:
-    body = json.dumps({"certificatePem": pem, "status": "ACTIVE"}).encode()
-    url = f"http://127.0.0.1:{server.port}/certificate/register-no-ca"
+class Asked(NamedTuple):
+    """A request's path, its body, and what boto3 is given for the same."""
+
+    path: str
+    body: dict[str, Any]
+    members: dict[str, Any]
+
+
+def registration(number: int) -> Asked:
+    members = {"certificatePem": certificate(number), "status": "ACTIVE"}
+    return Asked("/certificate/register-no-ca", members, members)
+
+
+def thing(number: int) -> Asked:
+    """A thing without a type has three attributes at most (AWS General Reference, AWS IoT quotas)."""
+    attributes = {"model": f"m{number % 7}", "plant": f"plant-{number % 31}", "serial": f"SN{number:012}"}
+    body = {"attributePayload": {"attributes": attributes}}
+    name = f"thing-{number:09}"
+    return Asked(f"/things/{name}", body, {"thingName": name, **body})
+
+
+OPERATIONS = {"RegisterCertificateWithoutCA": registration, "CreateThing": thing}
+
+
+def request(server: Server, asked: Asked) -> bytes:
+    body = json.dumps(asked.body).encode()
+    url = f"http://127.0.0.1:{server.port}{asked.path}"
     made = AWSRequest("POST", url, data=body, headers={"content-type": "application/json"})
     SigV4Auth(server.credentials, "iot", "us-east-1").add_auth(made)
     headers = "".join(f"{name}: {value}\r\n" for name, value in made.headers.items())
-    head = f"POST /certificate/register-no-ca HTTP/1.1\r\nhost: 127.0.0.1:{server.port}\r\n{headers}"
+    head = f"POST {asked.path} HTTP/1.1\r\nhost: 127.0.0.1:{server.port}\r\n{headers}"
     return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
 
 
@@ -173,8 +200,8 @@ class Result(NamedTuple):
     cpu_ms: float
 
 
-def measure(server: Server, pems: Sequence[str], connections: int) -> Result:
-    requests = [request(server, pem) for pem in pems]
+def measure(server: Server, asked: Sequence[Asked], connections: int) -> Result:
+    requests = [request(server, one) for one in asked]
     asyncio.run(replay(server.port, requests[:WARM], connections))
     requests = requests[WARM:]
     before, began = cpu_seconds(server.process), time.perf_counter()
@@ -183,7 +210,7 @@ def measure(server: Server, pems: Sequence[str], connections: int) -> Result:
     return Result(len(requests) / took, 1000 * (cpu_seconds(server.process) - before) / len(requests))
 
 
-def by_boto3(server: Server, pems: Sequence[str]) -> Result:
+def by_boto3(server: Server, operation: str, asked: Sequence[Asked]) -> Result:
     """One process of boto3, one request after the other."""
     client = boto3.client(
         "iot",
@@ -193,32 +220,35 @@ def by_boto3(server: Server, pems: Sequence[str]) -> Result:
         aws_secret_access_key=server.credentials.secret_key,
         config=Config(retries={"total_max_attempts": 1}, proxies={}),
     )
-    client.register_certificate_without_ca(certificatePem=pems[0])
+    call = getattr(client, xform_name(operation))
+    call(**asked[0].members)
     began, own = time.perf_counter(), time.process_time()
-    for pem in pems[1:]:
-        client.register_certificate_without_ca(certificatePem=pem)
-    count = len(pems) - 1
+    for one in asked[1:]:
+        call(**one.members)
+    count = len(asked) - 1
     return Result(count / (time.perf_counter() - began), 1000 * (time.process_time() - own) / count)
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(description="Measure RegisterCertificateWithoutCA.")
+    parser = argparse.ArgumentParser(description="Measure an operation of the control plane over HTTP.")
+    parser.add_argument("--operation", choices=OPERATIONS, default="RegisterCertificateWithoutCA")
     parser.add_argument("--count", type=int, default=5000)
     parser.add_argument("--connections", type=int, default=100)
     parser.add_argument("--moto", help="path of moto_server")
     parser.add_argument("--set", action="append", default=[], help="key=value, a setting of the node")
     options = parser.parse_args(arguments)
-    pems = [certificate(number) for number in range(options.count + WARM)]
-    few = pems[: WARM + min(500, options.count)]
+    make = OPERATIONS[options.operation]
+    asked = [make(number) for number in range(options.count + WARM)]
+    few = asked[: WARM + min(500, options.count)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         print("\n".join(machine(folder)))
         print(shlex.join(["python", "bench/registering.py", *arguments]))
-        print("\n| | a second | asked | server CPU, ms | asked |\n|---|---|---|---|---|")
+        print(f"\n| {options.operation} | a second | asked | server CPU, ms | asked |\n|---|---|---|---|---|")
         with sekisho(folder, options.set) as node:
-            ours = measure(node, pems, options.connections)
-            more = [certificate(number) for number in range(len(pems), len(pems) + 300)]
-            ceiling = by_boto3(node, more)
+            ours = measure(node, asked, options.connections)
+            more = [make(number) for number in range(len(asked), len(asked) + 300)]
+            ceiling = by_boto3(node, options.operation, more)
         print(
             f"| Sekisho | {ours.rate:.0f} | {ASKED_RATE} | {ours.cpu_ms:.2f} | {ASKED_CPU} |\n"
             f"| one boto3, one request at a time | {ceiling.rate:.0f} | | client: {ceiling.cpu_ms:.2f} | |"

@@ -89,3 +89,16 @@ def test_attach_against_delete(iot, name):
             assert len(attached) == 1
         except iot.exceptions.ResourceNotFoundException:
             assert attached == []
+
+
+def test_what_is_there_already_is_told_before_anything_else(iot, name):
+    """An operation that takes for granted that there is nothing of the name is not believed when there is:
+    neither what it would have made, nor why it would have refused."""
+    iot.create_thing(thingName=name, attributePayload={"attributes": {"a": "1"}})
+    other = {"thingName": name, "thingTypeName": f"no-type-{name}"}
+    found = at_once(*[lambda: iot.create_thing(**other)] * 12)
+    assert found == {"ResourceAlreadyExistsException": 12}
+    assert at_once(lambda: iot.create_thing(**other | {"thingName": f"{name}-2"})) == {
+        "ResourceNotFoundException": 1
+    }
+    assert iot.describe_thing(thingName=name)["attributes"] == {"a": "1"}

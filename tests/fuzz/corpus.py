@@ -14,6 +14,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "websocket": doors.websocket,
     "upgrade": doors.upgrade,
     "signature": doors.signature,
+    "head": doors.head,
     "topics": topics.topics,
 }
 

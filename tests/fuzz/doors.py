@@ -13,6 +13,7 @@ from sekisho.aws.request import Request
 from sekisho.aws.sigv4 import credential_of, verify
 from sekisho.broker.frames import WHOLE, Frames
 from sekisho.broker.upgrade import OPENINGS, BadUpgrade, HttpRequest, Upgrade, refusal
+from unit.web.test_ordinary import check
 
 NOW = 1_700_000_000.0
 
@@ -128,3 +129,12 @@ def signature(data: bytes) -> None:
     assert once.startswith("/")
     assert once.isascii()
     judge(Request("POST" if how & 1 else "GET", path, query, headers, b"body" if how & 2 else b""))
+
+
+# --- requests that are read without h11 --------------------------------------------------------------------
+
+
+def head(data: bytes) -> None:
+    """What is taken for an ordinary request is what h11 reads in it, also with a beginning that is one."""
+    check(data)
+    check(b"POST /a HTTP/1.1\r\nhost: a\r\n" + data)

@@ -12,6 +12,7 @@ from unit.broker.test_websocket import WRONG, frame, request
 from unit.mqtt.cases import BAD, GOOD, LONG, N
 from unit.mqtt.test_fuzz import STREAMS
 from unit.mqtt.test_topics import FILTERS, MATCHES, TOPICS
+from unit.web.test_ordinary import ORDINARY, OTHER
 
 PRESIGNED = (
     b"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE%2F20231114%2Feu-west-1%2F"
@@ -65,6 +66,8 @@ def seeds(target: str) -> Iterator[bytes]:
             yield b"\x00/mqtt\n" + PRESIGNED + b"&X-Amz-Security-Token=t%2B+&a\nhost:localhost"
             yield b"\x03/topics/a%2F../b\nqos=1\n" + AUTHORIZATION + b"\nhost:h\nx-amz-date:20231114T221320Z"
             yield b"\x01/\n\n" + AUTHORIZATION + b"\nhost:h\ndate:Tue, 14 Nov 2023 22:13:20 GMT"
+        case "head":
+            yield from (data for data in (*ORDINARY.values(), *OTHER.values()) if len(data) < 1000)
         case "topics":
             for filter, topic in MATCHES:
                 yield f"{filter}\n$share/g/{filter}\n{topic}".encode()

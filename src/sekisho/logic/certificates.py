@@ -11,8 +11,10 @@ import binascii
 import hashlib
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TypeVar
 
 from cryptography import x509
@@ -82,11 +84,12 @@ def parse_csr(pem: str) -> x509.CertificateSigningRequest:
     if len(pem) > MAX_CSR_CHARS:
         raise BadCsr(f"the signing request has {len(pem)} characters, more than {MAX_CSR_CHARS}")
     try:
-        csr = _loaded(_der(pem, _CSR_LABELS), x509.load_der_x509_csr, "certificate signing request")
-        _quietly(lambda: (csr.subject, list(csr.extensions)), "certificate signing request")
-        _check_key(_quietly(csr.public_key, "key of the certificate signing request"))
-        if not _quietly(lambda: _signed_itself(csr), "signature of the certificate signing request"):
-            raise ValueError("the signing request's signature does not fit its own key")
+        with quiet():
+            csr = _loaded(_der(pem, _CSR_LABELS), x509.load_der_x509_csr, "certificate signing request")
+            _read(lambda: (csr.subject, list(csr.extensions)), "certificate signing request")
+            _check_key(_read(csr.public_key, "key of the certificate signing request"))
+            if not _read(lambda: _signed_itself(csr), "signature of the certificate signing request"):
+                raise ValueError("the signing request's signature does not fit its own key")
     except ValueError as error:
         raise BadCsr(str(error)) from None
     return csr
@@ -124,11 +127,12 @@ def parse_certificate(pem: str) -> x509.Certificate:
 
 def load_certificate(der: bytes) -> x509.Certificate:
     """Read one DER certificate, such as TLS shows, with the checks of `parse_certificate`."""
-    try:
-        cert = _loaded(der, x509.load_der_x509_certificate, "certificate")
-    except ValueError as error:
-        raise BadCertificate(str(error)) from None
-    check_certificate(cert)
+    with quiet():
+        try:
+            cert = _loaded(der, x509.load_der_x509_certificate, "certificate")
+            _check(cert)
+        except ValueError as error:
+            raise BadCertificate(str(error)) from None
     return cert
 
 
@@ -138,36 +142,46 @@ def check_certificate(cert: x509.Certificate) -> None:
     Raises `BadCertificate`.
     """
     try:
-        serial = _quietly(lambda: cert.serial_number, "serial number")
-        if serial <= 0:
-            raise ValueError("the certificate's serial number is not positive")
-        _quietly(
-            lambda: (
-                cert.version,
-                cert.subject,
-                cert.issuer,
-                list(cert.extensions),
-                cert.not_valid_before_utc,
-                cert.not_valid_after_utc,
-            ),
-            "certificate",
-        )
-        _check_key(_quietly(cert.public_key, "key of the certificate"))
-        algorithm = _quietly(lambda: cert.signature_hash_algorithm, "signature algorithm of the certificate")
+        with quiet():
+            _check(cert)
     except ValueError as error:
         raise BadCertificate(str(error)) from None
+
+
+def _check(cert: x509.Certificate) -> None:
+    """What `check_certificate` does, for who is `quiet` already; raises ValueError."""
+    serial = _read(lambda: cert.serial_number, "serial number")
+    if serial <= 0:
+        raise ValueError("the certificate's serial number is not positive")
+    _read(
+        lambda: (
+            cert.version,
+            cert.subject,
+            cert.issuer,
+            list(cert.extensions),
+            cert.not_valid_before_utc,
+            cert.not_valid_after_utc,
+        ),
+        "certificate",
+    )
+    _check_key(_read(cert.public_key, "key of the certificate"))
+    algorithm = _read(lambda: cert.signature_hash_algorithm, "signature algorithm of the certificate")
     if not isinstance(algorithm, _CERTIFICATE_HASHES):
         name = algorithm.name.upper() if algorithm else "an algorithm without a hash, such as Ed25519"
-        raise BadCertificate(
-            f"the certificate is signed with {name}; supported are SHA-256, SHA-384 and SHA-512"
-        )
+        raise ValueError(f"the certificate is signed with {name}; supported are SHA-256, SHA-384 and SHA-512")
 
 
 def certificate_id(cert_or_der: x509.Certificate | bytes) -> str:
     """The registry's id: SHA-256 over the DER encoding, 64 lower-case hex digits."""
     if isinstance(cert_or_der, x509.Certificate):
-        cert_or_der = cert_or_der.public_bytes(serialization.Encoding.DER)
+        return _id_of(cert_or_der)
     return hashlib.sha256(cert_or_der).hexdigest()
+
+
+@lru_cache(maxsize=32)
+def _id_of(cert: x509.Certificate) -> str:
+    """Kept for a little while: it is asked for at every step of what becomes of a certificate."""
+    return hashlib.sha256(cert.public_bytes(serialization.Encoding.DER)).hexdigest()
 
 
 def certificate_pem(cert: x509.Certificate) -> str:
@@ -224,12 +238,18 @@ def _der(pem: str, labels: tuple[str, ...]) -> bytes:
 _Value = TypeVar("_Value")
 
 
-def _quietly(read: Callable[[], _Value], what: str) -> _Value:
-    """Read what the library decodes late; what it raises becomes a ValueError, its warnings are not ours."""
+@contextmanager
+def quiet() -> Iterator[None]:
+    """What the library warns of in odd certificates is not ours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _read(read: Callable[[], _Value], what: str) -> _Value:
+    """Read what the library decodes late; what it raises becomes a ValueError."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return read()
+        return read()
     except UnsupportedAlgorithm:
         raise ValueError(f"the {what} is of an unsupported kind") from None
     except (ValueError, TypeError, OverflowError, InvalidSignature, x509.DuplicateExtension) as error:
@@ -240,7 +260,7 @@ def _quietly(read: Callable[[], _Value], what: str) -> _Value:
 
 def _loaded(der: bytes, load: Callable[[bytes], _Parsed], what: str) -> _Parsed:
     try:
-        return _quietly(lambda: load(der), what)
+        return _read(lambda: load(der), what)
     except ValueError as error:
         raise ValueError(f"not DER of a {what}: {error}") from None
 

@@ -37,6 +37,10 @@ RESOURCE_KEPT = 2048
 ATTEMPTS = 20
 """How often an operation is run again because what it read had changed before it could commit."""
 
+SOBER = 10
+"""How many runs of an operation read everything after one that hoped in vain (`Work.get_unlikely`): a client
+that makes what is there already costs the others little."""
+
 READS = ("describe_", "get_", "list_", "search_", "test_")
 UNAUDITED = frozenset({("iot-data", "Publish"), ("iot-data", "SendDirectMessage")})
 """CloudTrail keeps data-plane calls out of the management trail, and so does the audit table."""
@@ -78,6 +82,7 @@ class Bound:
         if unknown:
             raise BindingError(f"{model.name} has no member {', '.join(sorted(unknown))}")
         self.audited = not function.__name__.startswith(READS)
+        self.sober = 0
 
 
 class Api:
@@ -180,17 +185,24 @@ class Api:
     ) -> Document:
         deps = self.deps
         answers: dict[tuple[str, bytes], dict[str, Any]] = {}
+        region = "" if service in GLOBAL else caller.region
+        hopeful = bound.sober == 0
+        bound.sober -= not hopeful
         for _ in range(ATTEMPTS):
             now = deps.clock.now()
-            work = Work(deps.store, caller.account, "" if service in GLOBAL else caller.region, now)
+            work = Work(deps.store, caller.account, region, now, hopeful)
             call = Call(deps, caller, service, operation, now, work, self.check, answers)
-            result = await bound.function(call, **members)
             try:
-                if work.writes or audit:
+                result = await bound.function(call, **members)
+                if work.writes or audit or work.unproved:
                     made = (result or {}).get("certificateArn")
                     line = self._audit(caller, service, operation, resource, "Success", now, made)
-                    await work.commit(*line)
-            except Conflict:
+                    await work.commit(*(line if work.writes or audit else ()))
+            except Exception as error:
+                if work.unproved and isinstance(error, AwsError | Conflict):
+                    hopeful, bound.sober = False, SOBER
+                elif not isinstance(error, Conflict):
+                    raise
                 continue
             for message in work.messages:
                 delivered = deps.publish(message)

@@ -74,7 +74,7 @@ async def drop_attachments(work: Work, certificate: Document) -> None:
 
 
 async def require_unregistered(call: Call, id: str, kind: str) -> None:
-    existing = await call.work.get(kind, id)
+    existing = await call.work.get_unlikely(kind, id)
     if existing is not None:
         raise ResourceAlreadyExistsException(
             "The certificate is already provisioned or registered",

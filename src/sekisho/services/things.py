@@ -29,7 +29,7 @@ async def create_thing(
 ) -> Document:
     attributes = dict((attributePayload or {}).get("attributes") or {})
     attributes = {name: value for name, value in attributes.items() if value != ""}
-    existing = await call.work.get("thing", thingName)
+    existing = await call.work.get_unlikely("thing", thingName)
     if existing is not None:
         # Idempotent for identical input (botocore, CreateThing).
         if existing["attributes"] == attributes and existing.get("thingTypeName") == thingTypeName:

@@ -49,11 +49,15 @@ class Work:
     nothing that was read has changed since (else :class:`~sekisho.store.statement.Conflict`: run it again).
     """
 
-    def __init__(self, store: Store, account: str, region: str, now: float) -> None:
+    def __init__(self, store: Store, account: str, region: str, now: float, hopeful: bool = False) -> None:
         self.store = store
         self.account = account
         self.region = region
         self.now = now
+        self.hopeful = hopeful
+        """Whether :meth:`get_unlikely` may do without reading."""
+        self.hoped = False
+        """Whether it did: then the run counts only if its commit proves it, whatever came of it."""
         self.messages: list[Message] = []
         self.also: list[Statement] = []
         """Further statements of the commit, beside those that this object makes."""
@@ -68,7 +72,8 @@ class Work:
         """The same unit of work in another account and region, for what is not one account's alone."""
         work = self._elsewhere.get((account, region))
         if work is None:
-            work = self._elsewhere[account, region] = Work(self.store, account, region, self.now)
+            work = Work(self.store, account, region, self.now, self.hopeful)
+            self._elsewhere[account, region] = work
             work.messages = self.messages
         return work
 
@@ -97,6 +102,14 @@ class Work:
         if slot.body is None:
             return None
         return document(slot.body, slot.version or 1, slot.created, slot.updated)
+
+    async def get_unlikely(self, kind: str, id: str) -> Document | None:
+        """What is most likely not there, and is then made: a hopeful run takes that for granted and leaves
+        the question to its commit."""
+        if self.hopeful and (kind, id) not in self._slots and "\0" not in id:
+            self._slots[kind, id] = Slot(0, None, self.now, self.now)
+            self.hoped = True
+        return await self.get(kind, id)
 
     async def put(self, kind: str, id: str, body: Document, what: str = "") -> Document:
         """Create or replace a resource; the answer is the document as it will be."""
@@ -211,6 +224,11 @@ class Work:
     @property
     def writes(self) -> bool:
         return bool(self._changes) or any(work.writes for work in self._elsewhere.values())
+
+    @property
+    def unproved(self) -> bool:
+        """Whether anything was hoped for, here or elsewhere."""
+        return self.hoped or any(work.hoped for work in self._elsewhere.values())
 
     async def commit(self, *also: Statement) -> None:
         """Write everything, and ``also``, in one transaction."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route, Router
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sekisho import __version__
 from sekisho.services.revocations import RevocationLists
 from sekisho.web.metrics import Count, metrics
 from sekisho.web.revocation import revocation_list
 
+OURS = "/_sekisho/"
 
-def build_app(endpoint: ASGIApp, count: Count, revoked: RevocationLists) -> Router:
+
+def build_app(endpoint: ASGIApp, count: Count, revoked: RevocationLists) -> ASGIApp:
     """``/_sekisho/…`` is ours; everything else, whatever its target looks like, is a request to AWS.
     ``count`` gives the broker's counters, ``revoked`` the revocation lists of the node's CAs."""
     routes = [
@@ -21,7 +23,12 @@ def build_app(endpoint: ASGIApp, count: Count, revoked: RevocationLists) -> Rout
         Route("/_sekisho/metrics", metrics(count)),
         Route("/_sekisho/crl/{name}.crl", revocation_list(revoked)),
     ]
-    return Router(routes, redirect_slashes=False, default=endpoint)
+    router = Router(routes, redirect_slashes=False, default=endpoint)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await (router if scope["path"].startswith(OURS) else endpoint)(scope, receive, send)
+
+    return app
 
 
 async def _health(request: Request) -> JSONResponse:

@@ -89,8 +89,9 @@ class DeviceCredentials:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         peer: Peer | None = scope.get("state", {}).get("peer")
-        path = PATH.fullmatch(scope["raw_path"].decode("latin-1")) if scope["type"] == "http" else None
-        if peer is None or path is None or scope["method"] != "GET":
+        asks = peer is not None and scope["method"] == "GET"
+        path = PATH.fullmatch(scope["raw_path"].decode("latin-1")) if asks else None
+        if peer is None or path is None:
             await self._inner(scope, receive, send)
             return
         trace = str(uuid.uuid4())

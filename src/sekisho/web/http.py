@@ -1,48 +1,76 @@
-"""uvicorn's HTTP protocol on our own transports."""
+"""HTTP/1.1 on our own transports: ordinary requests by ourselves, every other by uvicorn with h11."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
+from urllib.parse import unquote
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
+
+from sekisho.web.exchange import Exchange
+from sekisho.web.ordinary import LONGEST_BODY, LONGEST_HEAD, Head, read_head
 
 IDLE = 75.0
 """Seconds without a byte after which an HTTP connection is cut."""
 
-HEADERS_LIMIT = 32768
+AHEAD = LONGEST_HEAD + LONGEST_BODY
+"""Bytes behind a request that are kept while it is answered; then reading pauses."""
+
+
+BOTH = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class HttpServer:
-    """Makes protocol objects for an ASGI app; h11, because it bounds what it buffers."""
+    """Makes protocol objects for an ASGI app; h11 for the rest, as it bounds what it buffers."""
 
     def __init__(self, app: Any, tick: Callable[[], float]) -> None:
-        self._config = Config(
-            app,
+        self.config = Config(
+            one_length(app),
             http=H11Protocol,
             ws="none",
             log_config=None,
             access_log=False,
             server_header=False,
-            h11_max_incomplete_event_size=HEADERS_LIMIT,
+            h11_max_incomplete_event_size=LONGEST_HEAD,
             timeout_keep_alive=int(IDLE),
         )
-        self._config.load()
-        self._state = ServerState()
-        self._tick = tick
+        self.config.load()
+        self.app = app
+        self.state = ServerState()
+        self.tick = tick
+        self.connections: set[HttpConnection] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
 
     def protocol(self, state: dict[str, Any]) -> HttpConnection:
         """``state`` is what the app finds as ``scope["state"]``: the peer of a TLS connection."""
-        return HttpConnection(self._config, self._state, state, self._tick)
+        return HttpConnection(self, state)
 
     async def close(self) -> None:
-        for connection in list(self._state.connections):
+        for connection in list(self.connections):
             connection.shutdown()
-        if self._state.tasks:
-            await asyncio.wait(list(self._state.tasks), timeout=2.0)
+        tasks = [*self.tasks, *self.state.tasks]
+        if tasks:
+            await asyncio.wait(tasks, timeout=2.0)
+
+
+def one_length(app: Any) -> Any:
+    """Refuse a request that tells its length in both ways, which h11 takes: somebody on the way may have read
+    it by the other (RFC 9112, 6.3)."""
+
+    async def checked(scope: Any, receive: Any, send: Any) -> None:
+        if {name for name, _ in scope["headers"]} >= BOTH:
+            fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+            await send({"type": "http.response.start", "status": 400, "headers": fields})
+            await send({"type": "http.response.body", "body": b"Content-Length beside Transfer-Encoding."})
+            return
+        await app(scope, receive, send)
+
+    return checked
 
 
 class JoinedWrites:
@@ -71,27 +99,158 @@ class JoinedWrites:
         self._transport.close()
 
 
-class HttpConnection(H11Protocol):
-    """uvicorn's protocol, with a deadline that bounds a client that sends slowly or not at all."""
+class HttpConnection(asyncio.Protocol):
+    """A connection that is ours until something comes that is not an ordinary request; from there on it is
+    uvicorn's. A deadline bounds a client that sends slowly or not at all.
+    """
 
-    def __init__(
-        self, config: Config, server_state: ServerState, state: dict[str, Any], tick: Callable[[], float]
-    ) -> None:
-        super().__init__(config, server_state, state)
-        self._tick = tick
-        self.deadline: float | None = tick() + IDLE
+    def __init__(self, server: HttpServer, state: dict[str, Any]) -> None:
+        self._server = server
+        self._state = state
+        self._transport: Any = None
+        self._scope: dict[str, Any] = {}
+        self._buffer = bytearray()
+        self._head: Head | None = None
+        """The request whose body is still to come."""
+        self._exchange: Exchange | None = None
+        self._closing = False
+        self._reading = True
+        self._may_write: asyncio.Event | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._other: H11Protocol | None = None
+        self.deadline: float | None = server.tick() + IDLE
+
+    # --- what the transport calls --------------------------------------------------------------------------
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(cast(asyncio.Transport, JoinedWrites(transport)))
+        self._transport = transport
+        self._server.connections.add(self)
+        self._scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "server": get_local_addr(transport),
+            "client": get_remote_addr(transport),
+            "scheme": "https" if is_ssl(transport) else "http",
+            "root_path": "",
+        }
+        self._timer = asyncio.get_running_loop().call_later(IDLE, self._look)
 
     def data_received(self, data: bytes) -> None:
-        self.deadline = self._tick() + IDLE
-        super().data_received(data)
+        self.deadline = self._server.tick() + IDLE
+        if self._other is not None:
+            self._other.data_received(data)
+            return
+        self._buffer += data
+        if self._exchange is None:
+            self._next()
+        elif len(self._buffer) > AHEAD and self._reading:
+            self._reading = False
+            self._transport.pause_reading()
+
+    def eof_received(self) -> None:
+        """The transport closes."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server.connections.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._other is not None:
+            self._other.connection_lost(exc)
+        if self._exchange is not None:
+            self._exchange.gone()
+        if self._may_write is not None:
+            self._may_write.set()
+
+    def pause_writing(self) -> None:
+        if self._other is not None:
+            self._other.pause_writing()
+        else:
+            self._may_write = asyncio.Event()
 
     def resume_writing(self) -> None:
         # Who takes a large answer says nothing meanwhile, but that it takes it.
-        self.deadline = self._tick() + IDLE
-        super().resume_writing()
+        self.deadline = self._server.tick() + IDLE
+        if self._other is not None:
+            self._other.resume_writing()
+        elif self._may_write is not None:
+            self._may_write.set()
+            self._may_write = None
 
     def timed_out(self) -> None:
-        self.transport.abort()
+        self._transport.abort()
+
+    # --- requests ------------------------------------------------------------------------------------------
+
+    def shutdown(self) -> None:
+        """Close when what is under way has been answered."""
+        self._closing = True
+        if self._other is not None:
+            self._other.shutdown()
+        elif self._exchange is None:
+            self._transport.close()
+
+    def _next(self) -> None:
+        """Take the request that has come, if it is whole."""
+        head = self._head or read_head(self._buffer)
+        if head is None:
+            self._hand_over()
+            return
+        end = head.start + head.length
+        if len(self._buffer) < end:
+            self._head = head
+            return
+        body = bytes(self._buffer[head.start : end])
+        del self._buffer[:end]
+        self._head = None
+        scope = self._scope | {
+            "method": head.method.decode(),
+            "path": unquote(head.path.decode()),
+            "raw_path": head.path,
+            "query_string": head.query,
+            "headers": head.fields,
+            "state": self._state.copy(),
+        }
+        self._exchange = Exchange(head.method, body, self._transport.write, self._drain, self._ended)
+        task = asyncio.get_running_loop().create_task(self._exchange.run(self._server.app, scope))
+        self._server.tasks.add(task)
+        task.add_done_callback(self._server.tasks.discard)
+
+    def _hand_over(self) -> None:
+        """From here on the connection is uvicorn's."""
+        other = H11Protocol(self._server.config, self._server.state, self._state)
+        data, self._buffer = bytes(self._buffer), bytearray()
+        other.connection_made(cast(asyncio.Transport, JoinedWrites(self._transport)))
+        self._other = other
+        if self._may_write is not None:
+            self._may_write = None
+            other.pause_writing()
+        other.data_received(data)
+
+    def _drain(self) -> Awaitable[Any] | None:
+        """What to wait for before more is written; nothing, as a rule."""
+        return self._may_write.wait() if self._may_write is not None else None
+
+    def _ended(self, stays: bool) -> None:
+        self._exchange = None
+        self.deadline = self._server.tick() + IDLE
+        if not stays or self._closing:
+            self._transport.close()
+        if self._transport.is_closing():
+            return
+        if not self._reading:
+            self._reading = True
+            self._transport.resume_reading()
+        if self._buffer:
+            self._next()
+
+    def _look(self) -> None:
+        """Cut a connection that has been idle for too long; a loopback socket has no other watch."""
+        self._timer = None
+        if self._other is not None or self._transport.is_closing():
+            return
+        left = (self.deadline or 0.0) - self._server.tick()
+        if left <= 0 and self._exchange is None:
+            self._transport.close()
+        else:
+            self._timer = asyncio.get_running_loop().call_later(left if left > 0 else IDLE, self._look)
