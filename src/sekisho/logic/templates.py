@@ -43,8 +43,8 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class PlannedThing:
-    """``override_settings``: AttributePayload, ThingTypeName, ThingGroups, BillingGroup → what to do when a thing
-    that is there differs."""
+    """``override_settings``: AttributePayload, ThingTypeName, ThingGroups, BillingGroup → what to do with a
+    thing that differs."""
 
     logical: str
     name: str
