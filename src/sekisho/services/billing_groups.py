@@ -11,15 +11,13 @@ from sekisho.aws.errors import (
     ResourceAlreadyExistsException,
     VersionConflictException,
 )
+from sekisho.services.billing import KIND, MEMBER, billing_group_of
 from sekisho.services.call import Call
+from sekisho.services.detaching import detach_all, detached
 from sekisho.services.paging import before, cut, key, page_of
 from sekisho.services.tagging import drop_tags, put_tags
 from sekisho.services.targets import named
 from sekisho.services.work import Document
-
-KIND = "billinggroup"
-MEMBER = "thing-billing"
-"""Links: thing → its billing group; a thing has at most one (AWS General Reference, AWS IoT quotas)."""
 
 PAGE = 250
 
@@ -40,6 +38,7 @@ async def create_billing_group(
             resourceId=existing["billingGroupId"],
             resourceArn=existing["billingGroupArn"],
         )
+    await detached(call, MEMBER, KIND, billingGroupName)
     arn = call.arn(KIND, billingGroupName)
     await put_tags(call, arn, tags)
     return await call.work.put(
@@ -78,7 +77,7 @@ async def delete_billing_group(call: Call, billingGroupName: str, expectedVersio
     if group is None:
         return  # as with things and thing groups; the model knows no ResourceNotFoundException here
     _expect_version(group, expectedVersion)
-    call.work.unlink_all_to(MEMBER, billingGroupName)
+    await detach_all(call, MEMBER, KIND, billingGroupName)
     await drop_tags(call, group["billingGroupArn"])
     await call.work.delete(KIND, billingGroupName)
 
@@ -107,12 +106,12 @@ async def add_thing_to_billing_group(
     thingArn: str | None = None,
 ) -> None:
     group, thing = await _both(call, billingGroupName, billingGroupArn, thingName, thingArn)
-    links = await call.work.all_links_from(MEMBER, thing)
-    if links and links[0].target != group:
+    known = await billing_group_of(call.work, thing)
+    if known not in (None, group):
         raise InvalidRequestException(
-            f"Thing {thing} is in billing group {links[0].target}; remove it from there first"
+            f"Thing {thing} is in billing group {known}; remove it from there first"
         )
-    if not links:
+    if known is None:
         call.work.link(MEMBER, thing, group)
 
 
@@ -124,7 +123,7 @@ async def remove_thing_from_billing_group(
     thingArn: str | None = None,
 ) -> None:
     group, thing = await _both(call, billingGroupName, billingGroupArn, thingName, thingArn)
-    if any(link.target == group for link in await call.work.all_links_from(MEMBER, thing)):
+    if await billing_group_of(call.work, thing) == group:
         call.work.unlink(MEMBER, thing, group)
 
 

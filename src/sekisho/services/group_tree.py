@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from sekisho.aws.errors import InvalidRequestException
+from sekisho.services.call import Call
+from sekisho.services.detaching import detach_all
+from sekisho.services.tagging import drop_tags
 from sekisho.services.work import Document, Work
 
 KIND = "thinggroup"
@@ -45,6 +48,14 @@ def refuse_dynamic(group: Document) -> None:
         raise InvalidRequestException(
             f"This operation does not support dynamic thing groups. Thing group arn: {arn}"
         )
+
+
+async def remove_group(call: Call, group: Document) -> None:
+    """A group goes with its tags; the things that are in it stay."""
+    name = group["thingGroupName"]
+    await detach_all(call, MEMBER, KIND, name)
+    await drop_tags(call, group["thingGroupArn"])
+    await call.work.delete(KIND, name)
 
 
 async def direct_groups(work: Work, thing: str) -> list[Document]:

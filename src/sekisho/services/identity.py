@@ -77,7 +77,7 @@ class Identities:
         self._store = store
         self._principals = principals
         self._kept = Kept()
-        self._views = ThingViews(store, self._kept)
+        self.views = ThingViews(store, self._kept)
         self._registrations: dict[tuple[str, str, str], Registration] = {}
         self._policies: dict[tuple[str, str, str], NamedPolicy] = {}
         self._sets: dict[tuple[NamedPolicy, ...], PolicySet] = {}
@@ -89,7 +89,7 @@ class Identities:
         self._kept.changes += 1
         account, region, id = change.account, change.region, change.id
         self._revoked.forget(change)
-        self._views.forget(change)
+        self.views.forget(change)
         match change.kind:
             case "revocationlist":
                 self._registrations.clear()
@@ -180,7 +180,7 @@ class Identities:
         name = exclusive[0] if exclusive else client_id
         if name not in things:
             return None
-        return await self._views.load(account, region, name, bool(exclusive), client_id)
+        return await self.views.load(account, region, name, bool(exclusive), client_id)
 
     async def _policy(self, account: str, region: str, name: str) -> NamedPolicy | None:
         key = (account, region, name)

@@ -12,6 +12,7 @@ from sekisho.aws.errors import (
 )
 from sekisho.logic.templates import PlannedThing
 from sekisho.services import billing_groups, thing_group_members, things
+from sekisho.services.billing import billing_group_of
 from sekisho.services.call import Call
 from sekisho.services.group_tree import direct_groups, is_dynamic
 from sekisho.services.work import Document
@@ -74,8 +75,7 @@ async def _change(call: Call, planned: PlannedThing, existing: Document) -> None
 
 
 async def _bill(call: Call, planned: PlannedThing) -> None:
-    links = await call.work.all_links_from(billing_groups.MEMBER, planned.name)
-    known = links[0].target if links else None
+    known = await billing_group_of(call.work, planned.name)
     if planned.billing_group in (None, known) or _override(planned, "BillingGroup") != REPLACE:
         return
     if known is not None:

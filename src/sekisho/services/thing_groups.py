@@ -13,6 +13,7 @@ from sekisho.aws.errors import (
 )
 from sekisho.services.attributes import changed_attributes
 from sekisho.services.call import Call
+from sekisho.services.detaching import detached
 from sekisho.services.group_tree import (
     DEPTH,
     KIND,
@@ -23,10 +24,11 @@ from sekisho.services.group_tree import (
     below,
     groups_of,
     refuse_dynamic,
+    remove_group,
 )
 from sekisho.services.paging import before, key, page_of, path_key, token
 from sekisho.services.policy_attachments import ATTACHED
-from sekisho.services.tagging import drop_tags, put_tags
+from sekisho.services.tagging import put_tags
 from sekisho.services.work import Document
 
 __all__ = ["groups_of"]
@@ -58,6 +60,7 @@ async def create_thing_group(
             resourceId=existing["thingGroupId"],
             resourceArn=existing["thingGroupArn"],
         )
+    await detached(call, MEMBER, KIND, thingGroupName)
     above: list[str] = []
     if parentGroupName is not None:
         above = await _place_below(call, thingGroupName, parentGroupName)
@@ -136,14 +139,7 @@ async def delete_thing_group(call: Call, thingGroupName: str, expectedVersion: i
         call.work.unlink(ATTACHED, link.source, link.target)
     if "parentGroupName" in group:
         call.work.unlink(PARENT, thingGroupName, group["parentGroupName"])
-    await _remove(call, group)
-
-
-async def _remove(call: Call, group: Document) -> None:
-    """A group with its tags goes; the things that are in it stay."""
-    call.work.unlink_all_to(MEMBER, group["thingGroupName"])
-    await drop_tags(call, group["thingGroupArn"])
-    await call.work.delete(KIND, group["thingGroupName"])
+    await remove_group(call, group)
 
 
 async def list_thing_groups(

@@ -73,7 +73,8 @@ class ThingViews:
                 self._things.pop((account, region, linked_source(change)), None)
             case "thinggroup":
                 self._groups.pop((account, region, id), None)
-                if change.what == "deleted":  # one change for all things that were in it
+                # One change for all things that were in it; and before there is one again, links may be left.
+                if change.what != "updated":
                     self._things = {
                         key: thing for key, thing in self._things.items() if id not in thing.groups
                     }

@@ -13,7 +13,8 @@ from sekisho.aws.errors import (
     VersionConflictException,
 )
 from sekisho.services.attributes import changed_attributes
-from sekisho.services.billing_groups import MEMBER as BILLING
+from sekisho.services.billing import MEMBER as BILLING
+from sekisho.services.billing import billing_group_of
 from sekisho.services.call import Call
 from sekisho.services.group_tree import MEMBER as GROUP
 from sekisho.services.paging import key, page_of
@@ -40,9 +41,9 @@ async def create_thing(
     existing = await call.work.get("thing", thingName)
     if existing is not None:
         # Idempotent for identical input (botocore, CreateThing).
-        links = await call.work.links_from(BILLING, thingName)
-        same = (existing["attributes"], existing.get("thingTypeName"), [link.target for link in links])
-        if same == (attributes, thingTypeName, [billingGroupName] if billingGroupName else []):
+        billing = await billing_group_of(call.work, thingName)
+        known = (existing["attributes"], existing.get("thingTypeName"), billing)
+        if known == (attributes, thingTypeName, billingGroupName):
             return existing
         raise ResourceAlreadyExistsException(
             f"Thing {thingName} already exists in account with different attributes, thing type or billing "
@@ -75,7 +76,9 @@ async def describe_thing(call: Call, thingName: str) -> Document:
     thing, billing = await call.work.get_linked("thing", thingName, BILLING)
     if thing is None:
         thing = await call.require("thing", thingName)  # says that it is not there
-    return thing | {"billingGroupName": billing[0] if billing else None}
+    # Reading alone writes nothing, so a link that a deleted group has left stays.
+    is_there = billing and await call.work.get("billinggroup", billing[0]) is not None
+    return thing | {"billingGroupName": billing[0] if is_there else None}
 
 
 async def update_thing(

@@ -55,6 +55,8 @@ DELETE_TO = """
 DELETE FROM link
  WHERE account = :account AND region = :region AND kind = :kind AND target = :target"""
 
+DELETE_SOME = DELETE_TO + " AND source <= :upto"
+
 
 def _from(account: str, region: str, kind: str, source: str, **more: Any) -> dict[str, Any]:
     return {"account": account, "region": region, "kind": kind, "source": source, **more}
@@ -81,9 +83,13 @@ def delete_link(
     return Statement(DELETE, _from(account, region, kind, source, target=target), expect)
 
 
-def delete_links_to(account: str, region: str, kind: str, target: str) -> Statement:
-    """Detach ``target`` from everything, however much that is."""
-    return Statement(DELETE_TO, _to(account, region, kind, target))
+def delete_links_to(
+    account: str, region: str, kind: str, target: str, *, upto: str | None = None
+) -> Statement:
+    """Detach ``target`` from everything, or from the sources up to one."""
+    if upto is None:
+        return Statement(DELETE_TO, _to(account, region, kind, target))
+    return Statement(DELETE_SOME, _to(account, region, kind, target, upto=upto))
 
 
 def links_from(account: str, region: str, kind: str, source: str, after: str, limit: int) -> Query:
