@@ -1,8 +1,8 @@
 """Detaching what may hang on a group in millions: with the group while it is little, else in batches later.
 
 A link to a group that is not there means nothing to anybody, and none is made. So a deletion that leaves
-links leaves a note of it, too; they go in commits that nobody has to wait for, at the latest before there is a
-group of that name again.
+links leaves a note of it, too; they go in commits that nobody has to wait for, at the latest before there is
+a group of that name again.
 """
 
 from __future__ import annotations
