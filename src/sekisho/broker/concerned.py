@@ -32,7 +32,8 @@ class Changed:
     def note(self, change: Change) -> None:
         match change.kind:
             case "attached-policy":
-                self.groups.add(group_name_of(change.id))
+                if name := group_name_of(change.id):
+                    self.groups.add(name)
             case "policy":
                 self.policies.add(change.id)
             case "revocationlist":

@@ -9,7 +9,6 @@ from typing import Any
 from sekisho.aws.errors import (
     InvalidRequestException,
     ResourceAlreadyExistsException,
-    VersionConflictException,
 )
 from sekisho.services.billing import KIND, MEMBER, billing_group_of
 from sekisho.services.call import Call
@@ -17,6 +16,7 @@ from sekisho.services.detaching import detach_all, detached
 from sekisho.services.paging import before, cut, key, page_of
 from sekisho.services.tagging import drop_tags, put_tags
 from sekisho.services.targets import named
+from sekisho.services.versions import expect_version
 from sekisho.services.work import Document
 
 PAGE = 250
@@ -65,7 +65,7 @@ async def update_billing_group(
     expectedVersion: int | None = None,
 ) -> Document:
     group = await call.require(KIND, billingGroupName)
-    _expect_version(group, expectedVersion)
+    expect_version(group, f"Billing group {billingGroupName}", expectedVersion)
     properties = group["billingGroupProperties"] | billingGroupProperties
     group = await call.work.put(KIND, billingGroupName, group | {"billingGroupProperties": properties})
     return {"version": group["version"]}
@@ -76,7 +76,7 @@ async def delete_billing_group(call: Call, billingGroupName: str, expectedVersio
     group = await call.work.get(KIND, billingGroupName)
     if group is None:
         return  # as with things and thing groups; the model knows no ResourceNotFoundException here
-    _expect_version(group, expectedVersion)
+    expect_version(group, f"Billing group {billingGroupName}", expectedVersion)
     await detach_all(call, MEMBER, KIND, billingGroupName)
     await drop_tags(call, group["billingGroupArn"])
     await call.work.delete(KIND, billingGroupName)
@@ -146,9 +146,3 @@ async def _both(
     await call.require(KIND, group_name)
     await call.require("thing", thing_name)
     return group_name, thing_name
-
-
-def _expect_version(group: Document, expected: int | None) -> None:
-    if expected is not None and expected != group["version"]:
-        name = group["billingGroupName"]
-        raise VersionConflictException(f"{name} is at version {group['version']}, not {expected}")

@@ -9,7 +9,6 @@ from typing import Any
 from sekisho.aws.errors import (
     InvalidRequestException,
     ResourceAlreadyExistsException,
-    VersionConflictException,
 )
 from sekisho.services.attributes import changed_attributes
 from sekisho.services.call import Call
@@ -29,6 +28,7 @@ from sekisho.services.group_tree import (
 from sekisho.services.paging import before, key, page_of, path_key, token
 from sekisho.services.policy_attachments import ATTACHED
 from sekisho.services.tagging import put_tags
+from sekisho.services.versions import expect_version
 from sekisho.services.work import Document
 
 __all__ = ["groups_of"]
@@ -119,7 +119,7 @@ async def update_thing_group(
 ) -> Document:
     group = await call.require(KIND, thingGroupName)
     refuse_dynamic(group)
-    expect_version(group, thingGroupName, expectedVersion)
+    expect_version(group, f"Thing group {thingGroupName}", expectedVersion)
     properties = properties_of(thingGroupName, group["thingGroupProperties"], thingGroupProperties)
     group = await call.work.put(KIND, thingGroupName, group | {"thingGroupProperties": properties})
     return {"version": group["version"]}
@@ -130,7 +130,7 @@ async def delete_thing_group(call: Call, thingGroupName: str, expectedVersion: i
     if group is None:
         return  # deleting what is not there succeeds (the model knows no ResourceNotFoundException here)
     refuse_dynamic(group)
-    expect_version(group, thingGroupName, expectedVersion)
+    expect_version(group, f"Thing group {thingGroupName}", expectedVersion)
     if not await call.work.require_no_links_to(PARENT, thingGroupName):
         raise InvalidRequestException(
             f"Cannot delete thing group : {thingGroupName} when there are still child groups attached to it."
@@ -196,11 +196,6 @@ async def _descendants(call: Call, parent: str, after: Path, prefix: str, limit:
 
 def _named(call: Call, name: str) -> Document:
     return {"groupName": name, "groupArn": call.arn(KIND, name)}
-
-
-def expect_version(document: Document, name: str, expected: int | None) -> None:
-    if expected is not None and expected != document["version"]:
-        raise VersionConflictException(f"{name} is at version {document['version']}, not {expected}")
 
 
 def properties_of(name: str, known: Mapping[str, Any], given: Mapping[str, Any] | None) -> Document:

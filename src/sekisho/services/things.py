@@ -10,7 +10,6 @@ from sekisho.aws.errors import (
     InvalidRequestException,
     ResourceAlreadyExistsException,
     ResourceNotFoundException,
-    VersionConflictException,
 )
 from sekisho.services.attributes import changed_attributes
 from sekisho.services.billing import MEMBER as BILLING
@@ -18,6 +17,7 @@ from sekisho.services.billing import billing_group_of
 from sekisho.services.call import Call
 from sekisho.services.group_tree import MEMBER as GROUP
 from sekisho.services.paging import key, page_of
+from sekisho.services.versions import expect_version
 from sekisho.services.work import Document
 
 ATTRIBUTES_WITHOUT_TYPE = 3
@@ -90,10 +90,7 @@ async def update_thing(
     removeThingType: bool | None = None,
 ) -> None:
     thing = await call.require("thing", thingName)
-    if expectedVersion is not None and expectedVersion != thing["version"]:
-        raise VersionConflictException(
-            f"Thing {thingName} is at version {thing['version']}, not {expectedVersion}"
-        )
+    expect_version(thing, f"Thing {thingName}", expectedVersion)
     if removeThingType and thingTypeName:
         raise InvalidRequestException("removeThingType and thingTypeName exclude each other")
     attributes = changed_attributes(thing["attributes"], attributePayload)
@@ -109,10 +106,7 @@ async def delete_thing(call: Call, thingName: str, expectedVersion: int | None =
     thing = await call.work.get("thing", thingName)
     if thing is None:
         return  # deleting what is not there succeeds (botocore, DeleteThing)
-    if expectedVersion is not None and expectedVersion != thing["version"]:
-        raise VersionConflictException(
-            f"Thing {thingName} is at version {thing['version']}, not {expectedVersion}"
-        )
+    expect_version(thing, f"Thing {thingName}", expectedVersion)
     if not await call.work.require_no_links_from("thing-principal", thingName):
         raise InvalidRequestException(
             f"Cannot delete. Thing {thingName} is still attached to one or more principals"
