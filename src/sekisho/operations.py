@@ -9,6 +9,7 @@ from sekisho.aws.service import Service
 from sekisho.services import (
     accounts,
     assume_role,
+    billing_groups,
     broker_view,
     ca_certificates,
     caller_identity,
@@ -43,6 +44,8 @@ from sekisho.services import (
     role_aliases,
     shared_certificates,
     tags,
+    thing_group_members,
+    thing_groups,
     thing_principals,
     thing_types,
     things,
@@ -52,6 +55,7 @@ from sekisho.services import (
 
 MODULES: dict[str, Sequence[ModuleType]] = {
     "iot": (
+        billing_groups,
         ca_certificates,
         certificate_providers,
         certificate_registration,
@@ -71,6 +75,8 @@ MODULES: dict[str, Sequence[ModuleType]] = {
         registration_tasks,
         role_aliases,
         tags,
+        thing_group_members,
+        thing_groups,
         thing_principals,
         thing_types,
         things,

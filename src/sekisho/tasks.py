@@ -11,6 +11,7 @@ import structlog
 from sekisho.aws.errors import AwsError
 from sekisho.services.api import Api
 from sekisho.services.call import Caller, Deps, service_principal
+from sekisho.services.detaching import sweep_left
 from sekisho.services.fleet_provisioning import LIFETIME, TOKEN
 from sekisho.services.identity import CLAIM
 from sekisho.services.provisioning_claims import LIFETIME as CLAIM_LIFETIME
@@ -53,6 +54,7 @@ class Tasks:
             Task("expire-ownership-tokens", 1.0, self.expire_ownership_tokens),
             Task("renewals", 1.0, self.advance_renewals),
             Task("expire-provisioning-claims", 1.0, self.expire_provisioning_claims),
+            Task("detach", 1.0, self.detach),
             Task("trim", 600.0, self.trim),
         ]
 
@@ -139,6 +141,11 @@ class Tasks:
         """Retire what devices have renewed, and roll back what they have not in time."""
         for account, region in self._places():
             await self._renewals.run(account, region)
+
+    async def detach(self) -> None:
+        """Take away the links that deleted groups have left."""
+        for account, region in self._places():
+            await sweep_left(self._deps.store, account, region, self._deps.clock.now())
 
     async def trim(self) -> None:
         deps = self._deps

@@ -137,8 +137,6 @@ def test_a_target_that_is_none(iot, policy, target):
 
 
 def test_targets_that_are_not_built(iot, policy):
-    with not_implemented("thing groups"):
-        iot.attach_policy(policyName=policy, target=arn("thinggroup/group"))
     with not_implemented("Cognito"):
         iot.attach_policy(policyName=policy, target="us-east-1:00000000-1111-2222-3333-444444444444")
 

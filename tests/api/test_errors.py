@@ -146,7 +146,7 @@ def test_members_that_nobody_knows_are_ignored(node, name):
 
 
 NOT_BUILT = [
-    ("iot", "CreateThingGroup", "POST", "/thing-groups/%20%20"),
+    ("iot", "CreateStream", "POST", "/streams/%20%20"),
     ("iot", "CreateJob", "PUT", "/jobs/a%00b"),
     ("iotdata", "GetThingShadow", "GET", "/things/%20/shadow?name=%20%20"),
     ("iot-jobs-data", "DescribeJobExecution", "GET", "/things/%20/jobs/%20?executionNumber=nonsense"),
@@ -170,9 +170,9 @@ def test_an_operation_of_the_query_protocol_says_so(node):
 
 
 def test_a_member_says_so_by_name_before_anything_is_validated(node):
-    iot = node.client("iot", config=UNCHECKED)
-    with not_implemented("billingGroupName"):
-        iot.create_thing(thingName="not a name", billingGroupName="not a name")
+    iam = node.client("iam", config=UNCHECKED)
+    with not_implemented("PermissionsBoundary"):
+        iam.create_user(UserName="not a name", PermissionsBoundary="not an arn")
 
 
 def test_what_is_not_implemented_needs_a_right_signature(node):

@@ -1,4 +1,4 @@
-"""Tags of policies, thing types and provisioning templates."""
+"""Tags of policies, thing types, groups and provisioning templates."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ def test_tags_given_at_creation(iot, name):
     made = [
         iot.create_policy(policyName=name, policyDocument=document(), tags=given)["policyArn"],
         iot.create_thing_type(thingTypeName=name, tags=given)["thingTypeArn"],
+        iot.create_thing_group(thingGroupName=name, tags=given)["thingGroupArn"],
+        iot.create_billing_group(billingGroupName=name, tags=given)["billingGroupArn"],
         iot.create_provisioning_template(
             templateName=name, templateBody=TEMPLATE, provisioningRoleArn=ROLE, tags=given
         )["templateArn"],

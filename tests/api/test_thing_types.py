@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from api.making import arn, listed, not_implemented, refused
+from api.making import arn, listed, refused
 
 PROPERTIES = {"thingTypeDescription": "a light bulb", "searchableAttributes": ["wattage", "colour"]}
 
@@ -65,12 +65,57 @@ def test_update_an_unknown_type(iot, name):
         iot.update_thing_type(thingTypeName=name, thingTypeProperties=PROPERTIES)
 
 
-def test_mqtt5_propagation_is_not_implemented(iot, name):
-    properties = {
-        "mqtt5Configuration": {"propagatingAttributes": [{"userPropertyKey": "a", "thingAttribute": "a"}]}
-    }
-    with not_implemented("mqtt5Configuration"):
+PROPAGATING = [
+    {"userPropertyKey": "site", "thingAttribute": "site"},
+    {"userPropertyKey": "iot:ClientId", "connectionAttribute": "iot:ClientId"},
+    {"userPropertyKey": "$name", "connectionAttribute": "iot:Thing.ThingName"},
+]
+
+
+def test_propagating_attributes(iot, name):
+    configured = {"mqtt5Configuration": {"propagatingAttributes": PROPAGATING}}
+    made = iot.create_thing_type(thingTypeName=name, thingTypeProperties=PROPERTIES | configured)
+    again = iot.create_thing_type(thingTypeName=name, thingTypeProperties=PROPERTIES | configured)
+    assert again["thingTypeId"] == made["thingTypeId"]
+    assert iot.describe_thing_type(thingTypeName=name)["thingTypeProperties"] == PROPERTIES | configured
+    iot.update_thing_type(thingTypeName=name, thingTypeProperties={"thingTypeDescription": "a lamp"})
+    found = iot.describe_thing_type(thingTypeName=name)["thingTypeProperties"]
+    assert found["mqtt5Configuration"] == configured["mqtt5Configuration"]
+    none = {"mqtt5Configuration": {"propagatingAttributes": []}}
+    iot.update_thing_type(thingTypeName=name, thingTypeProperties=none)
+    assert "mqtt5Configuration" not in iot.describe_thing_type(thingTypeName=name)["thingTypeProperties"]
+
+
+@pytest.mark.parametrize(
+    "attributes, words",
+    [
+        ([{"thingAttribute": "a"}], "userPropertyKey is missing"),
+        ([{"userPropertyKey": "a"}], "exactly one of"),
+        (
+            [{"userPropertyKey": "a", "thingAttribute": "a", "connectionAttribute": "iot:ClientId"}],
+            "exactly one",
+        ),
+        ([{"userPropertyKey": "a", "connectionAttribute": "iot:Other"}], "iot:Other is unknown"),
+        ([{"userPropertyKey": "with space", "thingAttribute": "a"}], "userPropertyKey"),
+        ([{"userPropertyKey": f"k{n}", "thingAttribute": "a"} for n in range(21)], "at most 20"),
+    ],
+)
+def test_propagating_attributes_that_are_none(iot, name, attributes, words):
+    properties = {"mqtt5Configuration": {"propagatingAttributes": attributes}}
+    with refused("InvalidRequestException", 400, words):
         iot.create_thing_type(thingTypeName=name, thingTypeProperties=properties)
+    iot.create_thing_type(thingTypeName=name)
+    with refused("InvalidRequestException", 400, words):
+        iot.update_thing_type(thingTypeName=name, thingTypeProperties=properties)
+
+
+def test_limits_of_a_type(iot, name):
+    with refused("InvalidRequestException", 400, "at most 3", "4"):
+        iot.create_thing_type(
+            thingTypeName=name, thingTypeProperties={"searchableAttributes": ["a", "b", "c", "d"]}
+        )
+    with refused("InvalidRequestException", 400, "thingTypeDescription", "2028"):
+        iot.create_thing_type(thingTypeName=name, thingTypeProperties={"thingTypeDescription": "x" * 2029})
 
 
 def test_deprecate_and_undo(iot, name):

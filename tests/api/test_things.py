@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from api.making import UNCHECKED, arn, listed, not_implemented, refused
+from api.making import UNCHECKED, arn, listed, refused
 
 ATTRIBUTES = {"attributes": {"colour": "red", "wattage": "60"}}
 
@@ -277,8 +277,32 @@ def test_list_bounds_its_pages(node, size):
         iot.list_things(maxResults=size)
 
 
-def test_billing_groups_are_not_implemented(iot, name):
-    with not_implemented("billingGroupName"):
-        iot.create_thing(thingName=name, billingGroupName="group")
-    with refused("ResourceNotFoundException", 404, name):
-        iot.describe_thing(thingName=name)
+def test_the_largest_thing(iot, name, typed):
+    attributes = {f"{number:02}".ljust(128, "n"): "v" * 800 for number in range(50)}
+    iot.create_thing(thingName=name, thingTypeName=typed, attributePayload={"attributes": attributes})
+    assert iot.describe_thing(thingName=name)["attributes"] == attributes
+
+
+def test_list_by_type_and_attribute(iot, name, typed):
+    for number, value in enumerate(("a", "b", "a")):
+        attributes = {"attributes": {"colour": value}}
+        iot.create_thing(thingName=f"{name}-{number}", thingTypeName=typed, attributePayload=attributes)
+    found = iot.list_things(thingTypeName=typed, attributeName="colour", attributeValue="a")["things"]
+    assert [thing["thingName"] for thing in found] == [f"{name}-0", f"{name}-2"]
+    iot.update_thing(thingName=f"{name}-0", removeThingType=True)
+    iot.delete_thing(thingName=f"{name}-1")
+    found = iot.list_things(thingTypeName=typed)["things"]
+    assert [thing["thingName"] for thing in found] == [f"{name}-2"]
+
+
+def test_list_by_a_name_that_is_in_other_names_and_values(iot, name):
+    """What is looked for as text is found as an attribute alone."""
+    iot.create_thing(thingName=f"{name}-0", attributePayload={"attributes": {f"x{name}": "y"}})
+    iot.create_thing(thingName=f"{name}-1", attributePayload={"attributes": {"x": name}})
+    iot.create_thing(thingName=f"{name}-2", attributePayload={"attributes": {name: "[y]#=", f"{name}y": "z"}})
+    assert [one["thingName"] for one in iot.list_things(attributeName=name)["things"]] == [f"{name}-2"]
+    for value, prefix, count in (("[y]#=", False, 1), ("[y", False, 0), ("[y", True, 1), ("z", True, 0)):
+        found = iot.list_things(attributeName=name, attributeValue=value, usePrefixAttributeValue=prefix)[
+            "things"
+        ]
+        assert len(found) == count

@@ -14,10 +14,12 @@ from sekisho.broker import presence
 from sekisho.broker.admission import Admission, Refused
 from sekisho.broker.authorizer import Authorizer
 from sekisho.broker.delivery import Delivery
+from sekisho.broker.enrichment import enrich
 from sekisho.broker.publisher import Publisher
 from sekisho.broker.registry import Entry, closed, opened
 from sekisho.broker.session import Session
 from sekisho.broker.subscriber import Subscriber
+from sekisho.logic.enrichment import Pairs
 from sekisho.mqtt.connection import CLOSED, OPEN, Connection
 from sekisho.mqtt.packets import (
     Connect,
@@ -56,13 +58,13 @@ class Client:
         "_backlog",
         "_busy",
         "_by_client",
-        "_handlers",
         "_outdated",
         "_refreshing",
         "_stalled",
         "_tick",
         "_will",
         "account",
+        "added",
         "address",
         "admission",
         "authorizer",
@@ -73,6 +75,7 @@ class Client:
         "disconnect_reason",
         "durable",
         "entry",
+        "handlers",
         "hub",
         "joined",
         "peer",
@@ -91,7 +94,7 @@ class Client:
         # What each message asks for comes first: compiled, it is side by side in memory.
         self.hub = hub
         self._tick: Callable[[], float] = hub.clock.tick
-        self._handlers: Mapping[type, Handler] = HANDLERS
+        self.handlers: Mapping[type, Handler] = HANDLERS
         self._busy = False
         self.connection = Connection(hub.profile, hub.limits, self._tick())
         self.transport: Channel
@@ -115,6 +118,8 @@ class Client:
         self.subscriber = Subscriber(self)
         self.disconnect_reason = ""
         self.entry: Entry | None = None
+        self.added: Pairs = ()
+        """The user properties that the registry has its messages carry."""
         self.version = 0
         """The number of this connection among those of its client id, for events."""
         self.joined = False
@@ -143,7 +148,7 @@ class Client:
         if self._busy:
             self._backlog.extend(packets)
             return
-        handlers = self._handlers
+        handlers = self.handlers
         following = iter(packets)
         for packet in following:
             pending = handlers[type(packet)](self, packet)
@@ -166,7 +171,7 @@ class Client:
             await pending
             while self._backlog and self.connection.state is not CLOSED:
                 packet = self._backlog.popleft()
-                more = self._handlers[type(packet)](self, packet)
+                more = self.handlers[type(packet)](self, packet)
                 if more is not None:
                     await more
         except Exception:
@@ -265,6 +270,7 @@ class Client:
             return
         self.connection.accept(present, keep_alive, properties)
         self.entry = opened(self, packet)
+        enrich(self)
         self.flush()
         self.delivery.opened()
         if self.durable is not None:
@@ -329,9 +335,6 @@ class Client:
     def policy_names(self) -> frozenset[str]:
         return frozenset(policy.name for policy in self.authorizer.identity.policies.policies)
 
-    def uses_thing(self, name: str) -> bool:
-        return name in self.authorizer.identity.things
-
     async def refresh(self) -> None:
         """Take what changed in the registry into account; fail closed when it cannot be had."""
         if not self.joined or self.admission is None:
@@ -347,6 +350,7 @@ class Client:
                 self.publisher.forget_decisions()
                 self.delivery.forget_decisions()
                 self.admission.check_connect(self.authorizer)
+                enrich(self)
                 self._ask_groups()
         except Refused as refusal:
             self.end(refusal.reason, refusal.words, refusal.disconnect_reason)

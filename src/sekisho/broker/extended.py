@@ -40,7 +40,7 @@ class ExtendedClient(LimitedClient):
         self.delivery = self.extended
         self.subscriber = ExtendedSubscriber(self, self.extended)
         self.publisher = self.exactly_once = ExactlyOncePublisher(self, self.extended)
-        self._handlers = {**self._handlers, **EXTENSIONS}
+        self.handlers = {**self.handlers, **EXTENSIONS}
 
 
 async def _on_connect(client: ExtendedClient, packet: Connect) -> None:

@@ -11,6 +11,7 @@ import orjson
 import structlog
 
 from sekisho.broker import versions
+from sekisho.broker.concerned import concerned
 from sekisho.broker.limits import Connects
 from sekisho.broker.mailbox import Mailbox
 from sekisho.broker.queue import Queue
@@ -29,7 +30,7 @@ from sekisho.mqtt.reasons import Reason
 from sekisho.mqtt.topics import parse_share
 from sekisho.mqtt.tree import TopicTree
 from sekisho.services.connection_log import ConnectionLog
-from sekisho.services.identity import Identities, certificate_id_of
+from sekisho.services.identity import Identities
 from sekisho.services.refusals import Refusals
 from sekisho.store import connections
 from sekisho.store.changes import Change
@@ -309,6 +310,9 @@ class Hub:
             properties["assigned_client_identifier"] = client_id
         return keep_alive, properties
 
+    def with_certificate(self, id: str) -> set[Client]:
+        return self._by_certificate.get(id, set())
+
     def client(self, account: str, region: str, client_id: str) -> Client | None:
         return self.space(account, region).clients.get(client_id)
 
@@ -362,28 +366,12 @@ class Hub:
     async def changed(self, changes: Sequence[Change]) -> None:
         """Make what changed in the registry true for the connections that it concerns."""
         self.changes_seen += 1
-        stale: set[Client] = set()
         for change in changes:
             self.identities.forget(change)
-            match change.kind:
-                case "cert" | "claim":
-                    stale |= self._by_certificate.get(change.id, set())
-                case "attached-policy" | "thing-principal":
-                    stale |= self._by_certificate.get(certificate_id_of(change.id), set())
-                case "revocationlist":
-                    stale |= {c for c in self._of(change) if c.authorizer.identity.ca_id == change.id}
-                case "policy":
-                    stale |= {c for c in self._of(change) if change.id in c.policy_names}
-                case "thing":
-                    stale |= {c for c in self._of(change) if c.uses_thing(change.id)}
-                case "iamrole" | "iamuser" | "iampolicy" | "iamattached":
-                    stale |= {c for c in self.all_clients() if c.peer.principal is not None}
+        stale = concerned(self, changes)
         if stale:
             limit = asyncio.Semaphore(REFRESHES_AT_ONCE)
             await asyncio.gather(*(_refresh(client, limit) for client in stale))
-
-    def _of(self, change: Change) -> Iterable[Client]:
-        return self.space(change.account, change.region).clients.values()
 
 
 async def _refresh(client: Client, limit: asyncio.Semaphore) -> None:

@@ -31,7 +31,7 @@ class LimitedClient(Client):
         self._complaints = Complaints()
         if limits.publishes_per_second:
             self._publishes = Bucket(limits.publishes_per_second, now)
-            self._handlers = LIMITED
+            self.handlers = LIMITED
         if limits.publishes_out_per_second:
             self.delivery = LimitedDelivery(self, Bucket(limits.publishes_out_per_second, now))
 

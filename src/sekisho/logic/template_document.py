@@ -71,15 +71,17 @@ OVERRIDES: dict[str, dict[str, tuple[str, ...]]] = {
         "AttributePayload": (*_PLAIN, "MERGE"),
         "ThingTypeName": _PLAIN,
         "ThingGroups": (*_PLAIN, "MERGE"),
+        "BillingGroup": _PLAIN,
     },
     "AWS::IoT::Certificate": {"Status": _PLAIN},
     "AWS::IoT::Policy": {},
 }
-# The guide's prose writes these settings in capitals, its examples do not.
+# The guide's prose writes most of these settings in capitals, its examples do not.
 _OVERRIDE_ALIASES = {
     "ATTRIBUTE_PAYLOAD": "AttributePayload",
     "THING_TYPE_NAME": "ThingTypeName",
     "THING_GROUPS": "ThingGroups",
+    "BILLING_GROUP": "BillingGroup",
 }
 _SOURCES = ("CertificateSigningRequest", "CertificateId", "CertificatePem")
 

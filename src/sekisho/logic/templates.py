@@ -43,7 +43,8 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class PlannedThing:
-    """``override_settings``: AttributePayload, ThingTypeName, ThingGroups → what to do on a difference."""
+    """``override_settings``: AttributePayload, ThingTypeName, ThingGroups, BillingGroup → what to do with a
+    thing that differs."""
 
     logical: str
     name: str

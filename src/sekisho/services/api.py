@@ -22,7 +22,14 @@ from sekisho.aws.errors import (
 from sekisho.services import permission
 from sekisho.services.call import Call, Caller, Deps
 from sekisho.services.iam_resources import iam_resource
-from sekisho.services.resources import GLOBAL, actions, authorized_arn, conditions, resource_arn
+from sekisho.services.resources import (
+    GLOBAL,
+    actions,
+    authorized_arn,
+    conditions,
+    further_arns,
+    resource_arn,
+)
 from sekisho.services.work import Document, Work, dumps
 from sekisho.store import tables
 from sekisho.store.statement import Conflict, Statement, StoreError
@@ -148,7 +155,8 @@ class Api:
         audit = bound.audited and (service, operation) not in UNAUDITED
         try:
             about = authorized_arn(operation, members, resource)
-            self._authorize(caller, service, operation, about, members)
+            for each in dict.fromkeys([about, *further_arns(caller, operation, members)]):
+                self._authorize(caller, service, operation, each, members)
             self.check(service, operation, members)
             return await self._run(bound, caller, service, operation, members, resource, audit)
         except AwsError as error:

@@ -137,6 +137,8 @@ class Call:
 NOUNS: Mapping[str, str] = {
     "thing": "Thing",
     "thingtype": "Thing type",
+    "thinggroup": "Thing group",
+    "billinggroup": "Billing group",
     "policy": "Policy",
     "cert": "Certificate",
     "cacert": "CA certificate",

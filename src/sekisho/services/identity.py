@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -13,30 +13,16 @@ from sekisho.logic.arns import parse_arn
 from sekisho.logic.claims import claim_policy
 from sekisho.logic.policy import MalformedPolicy, NamedPolicy, Policy, PolicySet, parse_policy
 from sekisho.services.call import NO_CONTEXT, Principal
+from sekisho.services.kept import MOST, Kept
 from sekisho.services.principals import Principals
 from sekisho.services.revoked import RevokedSerials
+from sekisho.services.thing_views import ThingView, ThingViews
 from sekisho.store import tables
 from sekisho.store.changes import Change
 from sekisho.store.store import Store
 
 CLAIM = "claim"
 """The kind of a row: the certificate of a trusted user's claim (`sekisho.services.provisioning_claims`)."""
-
-KEPT = 20_000
-"""Of each kind, how many are kept; past that all are read anew."""
-
-K = TypeVar("K")
-V = TypeVar("V")
-
-
-@dataclass(frozen=True, slots=True)
-class ThingView:
-    """The thing of a connection, as policy variables and events show it."""
-
-    name: str
-    type_name: str | None
-    attributes: Mapping[str, str]
-    exclusive: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +76,20 @@ class Identities:
     def __init__(self, store: Store, principals: Principals | None = None) -> None:
         self._store = store
         self._principals = principals
-        self._changes = 0
+        self._kept = Kept()
+        self.views = ThingViews(store, self._kept)
         self._registrations: dict[tuple[str, str, str], Registration] = {}
         self._policies: dict[tuple[str, str, str], NamedPolicy] = {}
-        self._things: dict[tuple[str, str, str], Mapping[str, Any]] = {}
         self._sets: dict[tuple[NamedPolicy, ...], PolicySet] = {}
         self._parsed: dict[str, Policy] = {}
         self._revoked = RevokedSerials(store)
 
     def forget(self, change: Change) -> None:
         """Something in the registry has changed."""
-        self._changes += 1
+        self._kept.changes += 1
         account, region, id = change.account, change.region, change.id
         self._revoked.forget(change)
+        self.views.forget(change)
         match change.kind:
             case "revocationlist":
                 self._registrations.clear()
@@ -112,15 +99,6 @@ class Identities:
                 self._registrations.pop((account, region, certificate_id_of(id)), None)
             case "policy":
                 self._policies.pop((account, region, id), None)
-            case "thing":
-                self._things.pop((account, region, id), None)
-
-    def _keep(self, kept: dict[K, V], key: K, value: V, seen: int) -> V:
-        if self._changes == seen:
-            if len(kept) >= KEPT:
-                kept.clear()
-            kept[key] = value
-        return value
 
     async def signed(self, principal: Principal, region: str) -> Identity | None:
         """The identity of who has signed, with its policies as they are now; None when it is gone."""
@@ -132,7 +110,9 @@ class Identities:
         registration = await self._registration(account, region, certificate_id)
         if registration is None:
             return None
-        found = [await self._policy(account, region, name) for name in registration.policies]
+        thing = await self._thing(account, region, registration.things, client_id)
+        names = speaking(registration, thing)
+        found = [await self._policy(account, region, name) for name in names]
         certificate = registration.certificate
         validity = certificate["validity"]
         return Identity(
@@ -144,7 +124,7 @@ class Identities:
             validity["notBefore"],
             validity["notAfter"],
             self._set((*_implied(certificate), *(policy for policy in found if policy is not None))),
-            await self._thing(account, region, registration.things, client_id),
+            thing,
             frozenset(registration.things),
             mode=certificate.get("certificateMode", "DEFAULT"),
             ca_id=certificate.get("caCertificateId") or "",
@@ -156,7 +136,7 @@ class Identities:
         kept = self._registrations.get(key)
         if kept is not None:
             return kept
-        seen = self._changes
+        seen = self._kept.changes
         rows = await self._store.fetch(*tables.get_resource(account, region, "cert", id))
         if not rows:
             return await self._claim(key, seen)
@@ -177,7 +157,7 @@ class Identities:
             for row in links
         }
         found = Registration(certificate, tuple(row["source"] for row in attached), things)
-        return self._keep(self._registrations, key, found, seen)
+        return self._kept.keep(self._registrations, key, found, seen)
 
     async def _claim(self, key: tuple[str, str, str], seen: int) -> Registration | None:
         """A trusted user's claim: its policy follows from its template, and no thing is its own."""
@@ -189,7 +169,7 @@ class Identities:
         name = claim["templateName"]
         policy = self._parse(claim_policy(region, account, name))
         claim["implied"] = NamedPolicy(f"(claim of template {name})", "1", policy)
-        return self._keep(self._registrations, key, Registration(claim, (), {}), seen)
+        return self._kept.keep(self._registrations, key, Registration(claim, (), {}), seen)
 
     async def _thing(
         self, account: str, region: str, things: Mapping[str, bool], client_id: str
@@ -200,34 +180,26 @@ class Identities:
         name = exclusive[0] if exclusive else client_id
         if name not in things:
             return None
-        key = (account, region, name)
-        body = self._things.get(key)
-        if body is None:
-            seen = self._changes
-            rows = await self._store.fetch(*tables.get_resource(account, region, "thing", name))
-            if not rows:
-                return None
-            body = self._keep(self._things, key, orjson.loads(rows[0]["body"]), seen)
-        return ThingView(name, body.get("thingTypeName"), body["attributes"], bool(exclusive))
+        return await self.views.load(account, region, name, bool(exclusive), client_id)
 
     async def _policy(self, account: str, region: str, name: str) -> NamedPolicy | None:
         key = (account, region, name)
         kept = self._policies.get(key)
         if kept is not None:
             return kept
-        seen = self._changes
+        seen = self._kept.changes
         rows = await self._store.fetch(*tables.get_resource(account, region, "policy", name))
         if not rows:
             return None
         body = orjson.loads(rows[0]["body"])
         version = body["defaultVersionId"]
         policy = NamedPolicy(name, version, self._parse(body["versions"][version]["policyDocument"]))
-        return self._keep(self._policies, key, policy, seen)
+        return self._kept.keep(self._policies, key, policy, seen)
 
     def _parse(self, text: str) -> Policy:
         parsed = self._parsed.get(text)
         if parsed is None:
-            if len(self._parsed) >= KEPT:
+            if len(self._parsed) >= MOST:
                 self._parsed.clear()
             try:
                 parsed = parse_policy(text)
@@ -241,10 +213,20 @@ class Identities:
     def _set(self, policies: tuple[NamedPolicy, ...]) -> PolicySet:
         kept = self._sets.get(policies)
         if kept is None:
-            if len(self._sets) >= KEPT:
+            if len(self._sets) >= MOST:
                 self._sets.clear()
             kept = self._sets[policies] = PolicySet(policies)
         return kept
+
+
+def speaking(registration: Registration, thing: ThingView | None) -> tuple[str, ...]:
+    """The names of all policies that speak for a certificate with this thing: its own, then those of the
+    thing's groups and their ancestors, each once.
+
+    Which thing that is, if any, :meth:`Identities.load` decides: group policies count for a client id that is
+    the thing's name, and for a thing that is attached exclusively (AWS IoT Developer Guide, Thing groups).
+    """
+    return tuple(dict.fromkeys((*registration.policies, *(thing.policies if thing is not None else ()))))
 
 
 def _implied(certificate: Mapping[str, Any]) -> tuple[NamedPolicy, ...]:

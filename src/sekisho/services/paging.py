@@ -48,3 +48,17 @@ def cut(links: list[Link], limit: int, by: str) -> tuple[list[Link], str | None]
 
 def page_of(items: list[Document], next_key: str, member: str, token_name: str) -> Document:
     return {member: items, token_name: token(next_key)}
+
+
+def path_key(given: str | None, deepest: int) -> tuple[tuple[str, ...], str]:
+    """The key of a listing through a tree: the names on the way to a node, and the last item of it."""
+    path, _, last = key(given).partition(" ")
+    names = tuple(path.split("/")) if path else ()
+    if len(names) > deepest or not all(names):
+        raise InvalidRequestException("the page token is not one that this operation gave")
+    return names, last
+
+
+def before(prefix: str) -> str:
+    """A key beyond which the first that begins with ``prefix`` is to be looked for, among names of ASCII."""
+    return prefix[:-1] + chr(ord(prefix[-1]) - 1) + "\x7f" if prefix else ""

@@ -1,33 +1,44 @@
-"""Policies on certificates: attach, detach, and both directions of listing, today's and the older names."""
+"""Policies on certificates and thing groups: attach, detach and list, by today's and the older names."""
 
 from __future__ import annotations
 
 from sekisho.aws.errors import LimitExceededException, NotImplementedException
 from sekisho.services.call import Call
-from sekisho.services.paging import DEFAULT_PAGE, cut, key
-from sekisho.services.targets import require_principal
+from sekisho.services.group_tree import ancestors, refuse_dynamic
+from sekisho.services.paging import DEFAULT_PAGE, cut, key, page_of
+from sekisho.services.targets import require_target
 from sekisho.services.work import Document, Link
 
 MOST = 10
-"""AWS General Reference, AWS IoT quotas: policies attached to one certificate."""
+MOST_OF_GROUP = 2
+"""AWS General Reference, AWS IoT quotas: policies attached to one certificate, and to one thing group."""
 
 ATTACHED = "attached-policy"
 
 
 async def attach_policy(call: Call, policyName: str, target: str) -> None:
     await call.require("policy", policyName)
-    await require_principal(call, target)
+    most = await _most(call, target)
     attached = await call.work.all_links_to(ATTACHED, target)
     if any(link.source == policyName for link in attached):
         return
-    if len(attached) >= MOST:
-        raise LimitExceededException(f"{target} already has {MOST} policies attached, the most it can have")
+    if len(attached) >= most:
+        raise LimitExceededException(f"{target} already has {most} policies attached, the most it can have")
     call.work.link(ATTACHED, policyName, target)
+
+
+async def _most(call: Call, target: str) -> int:
+    """How many policies a target can have; dynamic groups take none."""
+    found = await require_target(call, target)
+    if "thingGroupName" not in found:
+        return MOST
+    refuse_dynamic(found)
+    return MOST_OF_GROUP
 
 
 async def detach_policy(call: Call, policyName: str, target: str) -> None:
     await call.require("policy", policyName)
-    await require_principal(call, target)
+    await require_target(call, target)
     call.work.unlink(ATTACHED, policyName, target)
 
 
@@ -38,8 +49,9 @@ async def list_attached_policies(
     marker: str | None = None,
     pageSize: int | None = None,
 ) -> Document:
-    # recursive adds the policies of a thing group's parents; above a certificate there is nothing.
-    await require_principal(call, target)
+    found = await require_target(call, target)
+    if recursive and "thingGroupName" in found:
+        return await _policies_above(call, found, marker, pageSize)
     return await _policies_of(call, target, marker, pageSize)
 
 
@@ -66,7 +78,7 @@ async def list_principal_policies(
     ascendingOrder: bool | None = None,
 ) -> Document:
     _ascending_only(ascendingOrder)
-    await require_principal(call, principal)
+    await require_target(call, principal)
     return await _policies_of(call, principal, marker, pageSize)
 
 
@@ -80,6 +92,18 @@ async def list_policy_principals(
     _ascending_only(ascendingOrder)
     links, next_marker = await _targets_of(call, policyName, marker, pageSize)
     return {"principals": [link.target for link in links], "nextMarker": next_marker}
+
+
+async def _policies_above(call: Call, group: Document, marker: str | None, size: int | None) -> Document:
+    """The policies of a thing group and of its ancestors, each once."""
+    names: set[str] = set()
+    for name in [*ancestors(group), group["thingGroupName"]]:
+        links = await call.work.links_to(ATTACHED, call.arn("thinggroup", name))
+        names.update(link.source for link in links)
+    after, limit = key(marker), size or DEFAULT_PAGE
+    left = sorted(name for name in names if name > after)
+    policies = [{"policyName": name, "policyArn": call.arn("policy", name)} for name in left[:limit]]
+    return page_of(policies, left[limit - 1] if len(left) > limit else "", "policies", "nextMarker")
 
 
 async def _policies_of(call: Call, target: str, marker: str | None, size: int | None) -> Document:

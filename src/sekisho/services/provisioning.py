@@ -14,22 +14,21 @@ from sekisho.aws.errors import (
     ConflictingResourceUpdateException,
     InvalidRequestException,
     MalformedPolicyException,
-    NotImplementedException,
     ResourceRegistrationFailureException,
 )
 from sekisho.logic.certificates import BadCertificate, certificate_id, parse_certificate
 from sekisho.logic.lifecycle import check_transition
-from sekisho.logic.templates import Plan, PlannedCertificate, PlannedPolicy, PlannedThing, unnamed_policy_name
+from sekisho.logic.templates import Plan, PlannedCertificate, PlannedPolicy, unnamed_policy_name
 from sekisho.services import (
     certificate_registration,
     certificates,
     policies,
     policy_attachments,
     thing_principals,
-    things,
 )
 from sekisho.services.call import Call
 from sekisho.services.issuers import with_issuers_name
+from sekisho.services.provisioned_things import provisioned_thing
 from sekisho.services.work import Document
 
 
@@ -44,7 +43,7 @@ async def carry_out(call: Call, plan: Plan) -> Outcome:
     arns: dict[str, str] = {}
     thing = certificate = None
     if plan.thing is not None:
-        thing = await _thing(call, plan.thing)
+        thing = await provisioned_thing(call, plan.thing)
         arns[plan.thing.logical] = thing["thingArn"]
     if plan.certificate is not None:
         certificate = await _certificate(call, plan.certificate)
@@ -64,51 +63,6 @@ async def carry_out(call: Call, plan: Plan) -> Outcome:
             thingPrincipalType=plan.certificate.principal_type,
         )
     return Outcome(thing["thingName"] if thing is not None else "", certificate, arns)
-
-
-async def _thing(call: Call, planned: PlannedThing) -> Document:
-    unbuilt = {
-        "ThingGroups": planned.groups,
-        "BillingGroup": planned.billing_group,
-        "PackageVersions": planned.package_versions,
-    }
-    for member, value in unbuilt.items():
-        if value:
-            raise NotImplementedException(f"{planned.logical}: {member} is not implemented by this node")
-    members: dict[str, Any] = {
-        "thingName": planned.name,
-        "thingTypeName": planned.type_name,
-        "attributePayload": {"attributes": planned.attributes},
-    }
-    # The values came through a template, past the door's own check.
-    call.check("iot", "CreateThing", members)
-    existing = await call.work.get("thing", planned.name)
-    if existing is None:
-        return await things.create_thing(call, **members)
-    change: dict[str, Any] = {}
-    differs = planned.type_name is not None and planned.type_name != existing.get("thingTypeName")
-    if differs and _override(planned, "ThingTypeName") == "REPLACE":
-        change["thingTypeName"] = planned.type_name
-    if planned.attributes != existing["attributes"]:
-        match _override(planned, "AttributePayload") if planned.attributes else "DO_NOTHING":
-            case "REPLACE":
-                change["attributePayload"] = {"attributes": planned.attributes}
-            case "MERGE":
-                change["attributePayload"] = {"attributes": planned.attributes, "merge": True}
-    if change:
-        await things.update_thing(call, thingName=planned.name, **change)
-    return existing
-
-
-def _override(planned: PlannedThing, member: str) -> str:
-    """What the template says of a thing that exists and differs; by default that is a conflict."""
-    setting = str(planned.override_settings.get(member, "FAIL"))
-    if setting == "FAIL":
-        raise ConflictingResourceUpdateException(
-            f"Thing {planned.name} exists with another {member}, "
-            f"and {planned.logical} has no OverrideSettings that would change it"
-        )
-    return setting
 
 
 async def _certificate(call: Call, planned: PlannedCertificate) -> Document:

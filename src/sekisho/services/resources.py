@@ -15,6 +15,8 @@ BY_MEMBER: tuple[tuple[str, str], ...] = (
     ("policyName", "policy"),
     ("thingName", "thing"),
     ("thingTypeName", "thingtype"),
+    ("thingGroupName", "thinggroup"),
+    ("billingGroupName", "billinggroup"),
     ("roleAlias", "rolealias"),
     ("triggerName", "topictrigger"),
     ("packageName", "package"),
@@ -47,7 +49,10 @@ LISTS_OF_ONE = frozenset(
         "ListSubscriptions",
         "ListTagsForResource",
         "ListTargetsForPolicy",
+        "ListThingGroupsForThing",
         "ListThingPrincipals",
+        "ListThingsInBillingGroup",
+        "ListThingsInThingGroup",
     }
 )
 """Lists that are about one resource; all others are about ``*``."""
@@ -61,7 +66,26 @@ TARGETS: Mapping[str, str] = {
 """Operation → the member with the ARN that it is authorized for, where that is not what it is named for: who
 may give policies is said of the certificates (Service Authorization Reference, AWS IoT)."""
 
-WHOLE_ARNS = ("resourceArn", "target", "principal", "RoleArn")
+WHOLE_ARNS = (
+    "resourceArn",
+    "target",
+    "principal",
+    "RoleArn",
+    "thingArn",
+    "thingGroupArn",
+    "billingGroupArn",
+)
+
+SEVERAL: Mapping[str, tuple[str, ...]] = {
+    "AddThingToBillingGroup": ("thing", "billingGroup"),
+    "AddThingToThingGroup": ("thing", "thingGroup"),
+    "CreateThing": ("billingGroup",),
+    "RemoveThingFromBillingGroup": ("thing", "billingGroup"),
+    "RemoveThingFromThingGroup": ("thing", "thingGroup"),
+    "UpdateThingGroupsForThing": ("thingGroupsToAdd", "thingGroupsToRemove"),
+}
+"""Operation → the members with what it must be allowed on beside its first resource: ``…Name`` and ``…Arn``,
+or a list of names (Service Authorization Reference, AWS IoT, "Resource types" of the actions)."""
 
 
 def resource_arn(caller: Caller, service: str, operation: str, members: Mapping[str, Any]) -> str:
@@ -99,6 +123,20 @@ def authorized_arn(operation: str, members: Mapping[str, Any], resource: str) ->
     """What policies must allow the operation on; ``resource`` is what it is about."""
     target = members.get(TARGETS.get(operation, ""))
     return target if isinstance(target, str) else resource
+
+
+def further_arns(caller: Caller, operation: str, members: Mapping[str, Any]) -> list[str]:
+    """What policies must allow the operation on, too."""
+    found: list[str] = []
+    for member in SEVERAL.get(operation, ()):
+        given = members.get(member, [members.get(f"{member}Name")])
+        kind = "thinggroup" if member.startswith("thingGroup") else member.lower()
+        if isinstance(given, list):
+            found += [arn(caller.region, caller.account, kind, n) for n in given if isinstance(n, str)]
+        whole = members.get(f"{member}Arn")
+        if isinstance(whole, str):
+            found.append(whole)
+    return found
 
 
 def actions(service: str, operation: str, members: Mapping[str, Any]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from sekisho.services.work import Document
 
 TAGGABLE = frozenset(
     {
+        "billinggroup",
         "cacert",
         "certificateprovider",
         "package",
@@ -19,6 +20,7 @@ TAGGABLE = frozenset(
         "policy",
         "provisioningtemplate",
         "rolealias",
+        "thinggroup",
         "thingtype",
     }
 )

@@ -8,27 +8,40 @@ from typing import Any
 
 from sekisho.aws.errors import (
     InvalidRequestException,
-    NotImplementedException,
     ResourceAlreadyExistsException,
 )
+from sekisho.logic.enrichment import why_not
 from sekisho.services.call import Call
 from sekisho.services.paging import key, page_of
 from sekisho.services.tagging import drop_tags, put_tags
-from sekisho.services.things import SCAN
+from sekisho.services.things import SCAN, TYPE
 from sekisho.services.work import Document
 
 DELETE_AFTER = 300.0
 """Seconds from deprecation until a type may be deleted (AWS IoT Developer Guide, Thing types)."""
 
-PROPERTIES = ("thingTypeDescription", "searchableAttributes")
+SEARCHABLE = 3
+"""AWS General Reference, AWS IoT quotas: searchable attributes of one type."""
 
 
 def _properties(given: Mapping[str, Any] | None) -> Document:
-    given = given or {}
-    for name in given:
-        if name not in PROPERTIES:
-            raise NotImplementedException(f"thingTypeProperties.{name} is not implemented by this node")
-    return dict(given)
+    given = dict(given or {})
+    searchable = given.get("searchableAttributes") or []
+    if len(searchable) > SEARCHABLE:
+        raise InvalidRequestException(
+            f"a thing type can have at most {SEARCHABLE} searchable attributes, got {len(searchable)}"
+        )
+    propagating = (given.get("mqtt5Configuration") or {}).get("propagatingAttributes") or []
+    wrong = why_not(propagating)
+    if wrong:
+        raise InvalidRequestException(wrong)
+    if "mqtt5Configuration" in given:
+        given["mqtt5Configuration"] = {"propagatingAttributes": propagating} if propagating else None
+    return given
+
+
+def _present(properties: Document) -> Document:
+    return {name: value for name, value in properties.items() if value is not None}
 
 
 async def create_thing_type(
@@ -37,7 +50,7 @@ async def create_thing_type(
     thingTypeProperties: Mapping[str, Any] | None = None,
     tags: Sequence[Mapping[str, str]] | None = None,
 ) -> Document:
-    properties = {"searchableAttributes": [], **_properties(thingTypeProperties)}
+    properties = _present({"searchableAttributes": [], **_properties(thingTypeProperties)})
     existing = await call.work.get("thingtype", thingTypeName)
     if existing is not None:
         if existing["thingTypeProperties"] == properties:
@@ -70,7 +83,7 @@ async def update_thing_type(
     call: Call, thingTypeName: str, thingTypeProperties: Mapping[str, Any] | None = None
 ) -> None:
     existing = await call.require("thingtype", thingTypeName)
-    properties = existing["thingTypeProperties"] | _properties(thingTypeProperties)
+    properties = _present(existing["thingTypeProperties"] | _properties(thingTypeProperties))
     await call.work.put("thingtype", thingTypeName, existing | {"thingTypeProperties": properties})
 
 
@@ -91,14 +104,9 @@ async def delete_thing_type(call: Call, thingTypeName: str) -> None:
         raise InvalidRequestException(
             f"Thing type {thingTypeName} can be deleted 5 minutes after it was deprecated"
         )
-    after = ""
-    while True:
-        page, after = await call.work.page("thing", after, SCAN)
-        for name, thing in page:
-            if thing.get("thingTypeName") == thingTypeName:
-                raise InvalidRequestException(f"Thing type {thingTypeName} is still used by thing {name}")
-        if not after:
-            break
+    if not await call.work.require_no_links_to(TYPE, thingTypeName):
+        (link,) = await call.work.links_to(TYPE, thingTypeName, limit=1)
+        raise InvalidRequestException(f"Thing type {thingTypeName} is still used by thing {link.source}")
     await drop_tags(call, existing["thingTypeArn"])
     await call.work.delete("thingtype", thingTypeName)
 

@@ -10,15 +10,24 @@ from sekisho.aws.errors import (
     InvalidRequestException,
     ResourceAlreadyExistsException,
     ResourceNotFoundException,
-    VersionConflictException,
 )
+from sekisho.services.attributes import changed_attributes
+from sekisho.services.billing import MEMBER as BILLING
+from sekisho.services.billing import billing_group_of
 from sekisho.services.call import Call
+from sekisho.services.group_tree import MEMBER as GROUP
 from sekisho.services.paging import key, page_of
+from sekisho.services.versions import expect_version
 from sekisho.services.work import Document
 
 ATTRIBUTES_WITHOUT_TYPE = 3
 ATTRIBUTES_WITH_TYPE = 50
+"""These bound a thing's size, too: 50 attributes of the longest form are 46,400 bytes, within the quota of 47
+KB."""
 SCAN = 250
+
+TYPE = "thing-type"
+"""Links: thing → its thing type."""
 
 
 async def create_thing(
@@ -26,21 +35,29 @@ async def create_thing(
     thingName: str,
     thingTypeName: str | None = None,
     attributePayload: Mapping[str, Any] | None = None,
+    billingGroupName: str | None = None,
 ) -> Document:
-    attributes = dict((attributePayload or {}).get("attributes") or {})
-    attributes = {name: value for name, value in attributes.items() if value != ""}
+    attributes = changed_attributes({}, attributePayload)
     existing = await call.work.get_unlikely("thing", thingName)
     if existing is not None:
         # Idempotent for identical input (botocore, CreateThing).
-        if existing["attributes"] == attributes and existing.get("thingTypeName") == thingTypeName:
+        billing = await billing_group_of(call.work, thingName)
+        known = (existing["attributes"], existing.get("thingTypeName"), billing)
+        if known == (attributes, thingTypeName, billingGroupName):
             return existing
         raise ResourceAlreadyExistsException(
-            f"Thing {thingName} already exists in account with different attributes or thing type",
+            f"Thing {thingName} already exists in account with different attributes, thing type or billing "
+            "group",
             resourceId=existing["thingId"],
             resourceArn=existing["thingArn"],
         )
     await _check_type(call, thingTypeName)
     _check_count(thingName, attributes, thingTypeName)
+    if billingGroupName is not None:
+        await call.require("billinggroup", billingGroupName)
+        call.work.link(BILLING, thingName, billingGroupName)
+    if thingTypeName is not None:
+        call.work.link(TYPE, thingName, thingTypeName, told=False)
     return await call.work.put(
         "thing",
         thingName,
@@ -56,7 +73,12 @@ async def create_thing(
 
 
 async def describe_thing(call: Call, thingName: str) -> Document:
-    return await call.require("thing", thingName)
+    thing, billing = await call.work.get_linked("thing", thingName, BILLING)
+    if thing is None:
+        thing = await call.require("thing", thingName)  # says that it is not there
+    # Reading alone writes nothing, so a link that a deleted group has left stays.
+    is_there = billing and await call.work.get("billinggroup", billing[0]) is not None
+    return thing | {"billingGroupName": billing[0] if is_there else None}
 
 
 async def update_thing(
@@ -68,22 +90,15 @@ async def update_thing(
     removeThingType: bool | None = None,
 ) -> None:
     thing = await call.require("thing", thingName)
-    if expectedVersion is not None and expectedVersion != thing["version"]:
-        raise VersionConflictException(
-            f"Thing {thingName} is at version {thing['version']}, not {expectedVersion}"
-        )
+    expect_version(thing, f"Thing {thingName}", expectedVersion)
     if removeThingType and thingTypeName:
         raise InvalidRequestException("removeThingType and thingTypeName exclude each other")
-    attributes = dict(thing["attributes"])
-    if attributePayload is not None and "attributes" in attributePayload:
-        given = attributePayload["attributes"]
-        attributes = attributes | given if attributePayload.get("merge") else dict(given)
-        # An empty value takes the attribute away (botocore, AttributePayload).
-        attributes = {name: value for name, value in attributes.items() if value != ""}
+    attributes = changed_attributes(thing["attributes"], attributePayload)
     type_name = None if removeThingType else (thingTypeName or thing.get("thingTypeName"))
     if thingTypeName:
         await _check_type(call, thingTypeName)
     _check_count(thingName, attributes, type_name)
+    _retype(call, thing, type_name)
     await call.work.put("thing", thingName, thing | {"attributes": attributes, "thingTypeName": type_name})
 
 
@@ -91,15 +106,27 @@ async def delete_thing(call: Call, thingName: str, expectedVersion: int | None =
     thing = await call.work.get("thing", thingName)
     if thing is None:
         return  # deleting what is not there succeeds (botocore, DeleteThing)
-    if expectedVersion is not None and expectedVersion != thing["version"]:
-        raise VersionConflictException(
-            f"Thing {thingName} is at version {thing['version']}, not {expectedVersion}"
-        )
+    expect_version(thing, f"Thing {thingName}", expectedVersion)
     if not await call.work.require_no_links_from("thing-principal", thingName):
         raise InvalidRequestException(
             f"Cannot delete. Thing {thingName} is still attached to one or more principals"
         )
+    for kind in (GROUP, BILLING):
+        for link in await call.work.all_links_from(kind, thingName):
+            call.work.unlink(kind, thingName, link.target)
+    _retype(call, thing, None)
     await call.work.delete("thing", thingName)
+
+
+def _retype(call: Call, thing: Document, type_name: str | None) -> None:
+    """Have a type's things know of a change; the thing's own change tells the rest."""
+    name, known = thing["thingName"], thing.get("thingTypeName")
+    if known == type_name:
+        return
+    if known is not None:
+        call.work.unlink(TYPE, name, known, told=False)
+    if type_name is not None:
+        call.work.link(TYPE, name, type_name, told=False)
 
 
 async def list_things(
@@ -125,17 +152,33 @@ async def list_things(
             return value is not None
         return bool(value.startswith(attributeValue) if usePrefixAttributeValue else value == attributeValue)
 
+    async def page(after: str) -> tuple[list[tuple[str, Document]], str]:
+        if thingTypeName is not None:
+            return await call.work.page_linked(TYPE, thingTypeName, "thing", after, SCAN)
+        if attributeName is not None:
+            text = _as_json(attributeName, attributeValue, bool(usePrefixAttributeValue))
+            return await call.work.page_containing("thing", "attributes", text, after, SCAN)
+        return await call.work.page("thing", after, limit)
+
     found: list[Document] = []
     after = key(nextToken)
     while True:
-        page, after = await call.work.page("thing", after, SCAN)
-        for index, (name, thing) in enumerate(page):
+        things, after = await page(after)
+        for index, (name, thing) in enumerate(things):
             if wanted(thing):
                 found.append(thing)
-            if len(found) == limit and (after or index + 1 < len(page)):
+            if len(found) == limit and (after or index + 1 < len(things)):
                 return page_of(found, name, "things", "nextToken")
         if not after:
             return page_of(found, "", "things", "nextToken")
+
+
+def _as_json(name: str, value: str | None, is_prefix: bool) -> str:
+    """What is in the JSON of a thing's attributes if it has this one: neither names nor values have quotes or
+    backslashes."""
+    if value is None:
+        return f'"{name}":'
+    return f'"{name}":"{value}' + ("" if is_prefix else '"')
 
 
 async def _check_type(call: Call, name: str | None) -> None:

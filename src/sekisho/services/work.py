@@ -153,11 +153,33 @@ class Work:
                 self.account, self.region, kind, after_id=after, limit=limit + 1, ascending=ascending
             )
         rows = await self.store.fetch(*query)
-        found = [(str(row["id"]), row_document(row)) for row in rows[:limit]]
-        if len(rows) <= limit:
-            return found, ""
-        last_row = rows[limit - 1]
-        return found, f"{last_row['created']!r} {last_row['id']}" if by_created else str(last_row["id"])
+        found, last = _cut(rows, limit)
+        return found, f"{rows[limit - 1]['created']!r} {last}" if by_created and last else last
+
+    async def get_linked(self, kind: str, id: str, link_kind: str) -> tuple[Document | None, list[str]]:
+        """A document and the targets of its links of a kind, read at once, for operations that only read."""
+        query = tables.get_with_links(self.account, self.region, kind, id, link_kind)
+        rows = await self.store.fetch(*query) if "\0" not in id else []
+        linked = [str(row["linked"]) for row in rows if row["linked"] is not None]
+        return (row_document(rows[0]) if rows else None), linked
+
+    async def page_linked(
+        self, link_kind: str, target: str, kind: str, after: str, limit: int
+    ) -> tuple[list[tuple[str, Document]], str]:
+        """As :meth:`page`, of the resources of a kind that are linked to ``target``."""
+        query = tables.page_linked(
+            self.account, self.region, link_kind, target, kind, after=after, limit=limit + 1
+        )
+        return _cut(await self.store.fetch(*query), limit)
+
+    async def page_containing(
+        self, kind: str, member: str, text: str, after: str, limit: int
+    ) -> tuple[list[tuple[str, Document]], str]:
+        """As :meth:`page`, of the resources in whose member, as JSON, a text occurs."""
+        query = tables.page_containing(
+            self.account, self.region, kind, member, text, after=after, limit=limit + 1
+        )
+        return _cut(await self.store.fetch(*query), limit)
 
     async def links_from(self, kind: str, source: str, after: str = "", limit: int = 250) -> list[Link]:
         rows = await self.store.fetch(
@@ -210,13 +232,38 @@ class Work:
             )
         return links
 
-    def link(self, kind: str, source: str, target: str, body: Document | None = None) -> None:
-        self._links[kind, source, target] = body or {}
-        self._change(kind, target, f"linked {source}")
+    async def all_links_from(self, kind: str, source: str) -> list[Link]:
+        """Every link of ``source``, few by a rule; the commit proves that it still has these and no other."""
+        links = await self.links_from(kind, source)
+        if not any(key[0] == kind and key[1] == source for key in self._links):
+            place = (self.account, self.region, kind, source)
+            self._guards.append(tables.guard_links_from_count(*place, len(links)))
+            self._guards.extend(tables.guard_link(*place, link.target) for link in links)
+        return links
 
-    def unlink(self, kind: str, source: str, target: str) -> None:
+    async def has_room_for_links_to(self, kind: str, target: str, most: int) -> bool:
+        """Whether fewer than ``most`` links lead to ``target``; when True, the commit proves it once more."""
+        if len(await self.links_to(kind, target, limit=most)) >= most:
+            return False
+        self._guards.append(tables.guard_links_to_below(self.account, self.region, kind, target, most))
+        return True
+
+    def link(
+        self, kind: str, source: str, target: str, body: Document | None = None, *, told: bool = True
+    ) -> None:
+        """``told`` False: the feed has another change of the same commit that says as much."""
+        self._links[kind, source, target] = body or {}
+        if told:
+            self._change(kind, target, f"linked {source}")
+
+    def unlink(self, kind: str, source: str, target: str, *, told: bool = True) -> None:
         self._links[kind, source, target] = None
-        self._change(kind, target, f"unlinked {source}")
+        if told:
+            self._change(kind, target, f"unlinked {source}")
+
+    def unlink_all_to(self, kind: str, target: str) -> None:
+        """However many there are; the change of ``target`` itself must tell."""
+        self.also.append(tables.delete_links_to(self.account, self.region, kind, target))
 
     def _change(self, kind: str, id: str, what: str) -> None:
         self._changes.append(tables.append_change(self.account, self.region, kind, id, what, self.now))
@@ -263,6 +310,12 @@ class Work:
         if slot.version:
             return tables.update_resource(*place, slot.version, dumps(slot.body), slot.updated)
         return tables.insert_resource(*place, dumps(slot.body), slot.created)
+
+
+def _cut(rows: Sequence[Any], limit: int) -> tuple[list[tuple[str, Document]], str]:
+    """The first ``limit`` of ``limit + 1`` rows read, and the id of the last of them if there are more."""
+    found = [(str(row["id"]), row_document(row)) for row in rows[:limit]]
+    return found, found[-1][0] if len(rows) > limit else ""
 
 
 def dumps(body: Document) -> str:

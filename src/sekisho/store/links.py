@@ -45,6 +45,19 @@ SELECT source
  LIMIT :limit"""
 
 
+GUARD_BELOW = """
+SELECT source
+  FROM link
+ WHERE account = :account AND region = :region AND kind = :kind AND target = :target
+ ORDER BY source LIMIT 1 OFFSET :most"""
+
+DELETE_TO = """
+DELETE FROM link
+ WHERE account = :account AND region = :region AND kind = :kind AND target = :target"""
+
+DELETE_SOME = DELETE_TO + " AND source <= :upto"
+
+
 def _from(account: str, region: str, kind: str, source: str, **more: Any) -> dict[str, Any]:
     return {"account": account, "region": region, "kind": kind, "source": source, **more}
 
@@ -68,6 +81,15 @@ def delete_link(
 ) -> Statement:
     """Detach; ``expect=1`` makes it a Conflict when there was nothing to detach."""
     return Statement(DELETE, _from(account, region, kind, source, target=target), expect)
+
+
+def delete_links_to(
+    account: str, region: str, kind: str, target: str, *, upto: str | None = None
+) -> Statement:
+    """Detach ``target`` from everything, or from the sources up to one."""
+    if upto is None:
+        return Statement(DELETE_TO, _to(account, region, kind, target))
+    return Statement(DELETE_SOME, _to(account, region, kind, target, upto=upto))
 
 
 def links_from(account: str, region: str, kind: str, source: str, after: str, limit: int) -> Query:
@@ -108,3 +130,8 @@ def guard_no_links_from(account: str, region: str, kind: str, source: str) -> St
 def guard_no_links_to(account: str, region: str, kind: str, target: str) -> Statement:
     """Conflict if any link leads to ``target``."""
     return guard_links_to_count(account, region, kind, target, 0)
+
+
+def guard_links_to_below(account: str, region: str, kind: str, target: str, most: int) -> Statement:
+    """Conflict unless fewer than ``most`` links lead to ``target``."""
+    return Statement(GUARD_BELOW, _to(account, region, kind, target, most=most - 1), 0)

@@ -7,12 +7,15 @@ Reads are a :class:`Query` (``await store.fetch(*get_resource(…))``), writes a
 from __future__ import annotations
 
 from sekisho.store.changes import Change, append_change, last_change, read_changes, trim_changes
+from sekisho.store.joined import get_with_links, page_containing, page_linked
 from sekisho.store.journals import append_audit, append_refusal, page_refusals, trim_table
 from sekisho.store.leases import release_lease, take_lease
 from sekisho.store.links import (
     delete_link,
+    delete_links_to,
     guard_link,
     guard_links_from_count,
+    guard_links_to_below,
     guard_links_to_count,
     guard_no_link,
     guard_no_links_from,
@@ -42,13 +45,16 @@ __all__ = [
     "append_change",
     "append_refusal",
     "delete_link",
+    "delete_links_to",
     "delete_resource",
     "delete_resources",
     "fetch_one",
     "get_resource",
+    "get_with_links",
     "guard_absent",
     "guard_link",
     "guard_links_from_count",
+    "guard_links_to_below",
     "guard_links_to_count",
     "guard_no_link",
     "guard_no_links_from",
@@ -60,6 +66,8 @@ __all__ = [
     "last_change",
     "links_from",
     "links_to",
+    "page_containing",
+    "page_linked",
     "page_refusals",
     "page_resources",
     "page_resources_by_created",

@@ -20,6 +20,7 @@ from sekisho.aws.errors import (
     UnknownOperationException,
 )
 from sekisho.aws.request import Request, Response
+from sekisho.broker.enrichment import enrich_members
 from sekisho.broker.hub import Hub
 from sekisho.broker.listener import Peer
 from sekisho.broker.requests import authorize_publish
@@ -80,6 +81,7 @@ class DevicePublish:
         members = operation.parse(request, labels)
         topic = str(members.get("topic"))
         identity = await authorize_publish(self._hub, peer, topic, bool(members.get("retain")))
+        enrich_members(members, identity)
         # The certificate's policies have allowed it; what follows is done by the node in the device's name.
         caller = Caller(
             Principal(identity.arn, identity.account, ALLOW_ALL),

@@ -162,6 +162,7 @@ SPELLINGS = {
     "AttributePayload": "ATTRIBUTE_PAYLOAD",
     "ThingTypeName": "THING_TYPE_NAME",
     "ThingGroups": "THING_GROUPS",
+    "BillingGroup": "BILLING_GROUP",
 }
 OVERRIDES = st.dictionaries(
     st.sampled_from([*SPELLINGS, *SPELLINGS.values()]),

@@ -345,9 +345,9 @@ def test_missing_and_wrong_parameters():
             "PolicyDocument.Statement[0].Resource.Fn::Join: Fn::Join is not supported in policies",
         ),
         (
-            {"Resources": {"x": thing() | {"OverrideSettings": {"BillingGroup": "FAIL"}}}},
+            {"Resources": {"x": thing() | {"OverrideSettings": {"ThingName": "FAIL"}}}},
             None,
-            '"BillingGroup" is no override setting of AWS::IoT::Thing; known are AttributePayload',
+            '"ThingName" is no override setting of AWS::IoT::Thing; known are AttributePayload',
         ),
         (
             {"Resources": {"x": thing() | {"OverrideSettings": {"ThingTypeName": "MERGE"}}}},

@@ -1,0 +1,96 @@
+"""Thing groups as documents that stand in a tree, and what things have to do with them.
+
+A group's body has the names of its ancestors, root first: its parent is given once and for all, and no group
+with children can be deleted. A dynamic group has a ``queryString``, no ancestors and no children.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from sekisho.aws.errors import InvalidRequestException
+from sekisho.services.call import Call
+from sekisho.services.detaching import detach_all
+from sekisho.services.tagging import drop_tags
+from sekisho.services.work import Document, Work
+
+KIND = "thinggroup"
+MEMBER = "thing-group"
+"""Links: thing → group, static and dynamic alike."""
+PARENT = "group-parent"
+"""Links: child → parent."""
+
+DEPTH = 7
+"""AWS General Reference, AWS IoT quotas: levels of a hierarchy, the root being the first."""
+PAGE = 250
+
+Path = tuple[str, ...]
+"""Names of groups, each the parent of the next."""
+
+
+def is_dynamic(group: Document) -> bool:
+    return "queryString" in group
+
+
+def ancestors(group: Document) -> list[str]:
+    """Root first; none of a root."""
+    return list(group.get("rootToParent", []))
+
+
+def root_of(group: Document) -> str:
+    return str((ancestors(group) or [group["thingGroupName"]])[0])
+
+
+def refuse_dynamic(group: Document) -> None:
+    """What is for static groups alone (InvalidRequestException, in AWS's words)."""
+    if is_dynamic(group):
+        arn = group["thingGroupArn"]
+        raise InvalidRequestException(
+            f"This operation does not support dynamic thing groups. Thing group arn: {arn}"
+        )
+
+
+async def remove_group(call: Call, group: Document) -> None:
+    """A group goes with its tags; the things that are in it stay."""
+    name = group["thingGroupName"]
+    await detach_all(call, MEMBER, KIND, name)
+    await drop_tags(call, group["thingGroupArn"])
+    await call.work.delete(KIND, name)
+
+
+async def direct_groups(work: Work, thing: str) -> list[Document]:
+    """The groups that a thing is itself in; the commit proves that they are still these."""
+    links = await work.all_links_from(MEMBER, thing)
+    found = [await work.get(KIND, link.target) for link in links]
+    return [group for group in found if group is not None]
+
+
+async def groups_of(work: Work, thing: str) -> list[str]:
+    """The names of all groups of a thing, static and dynamic, with their ancestors; sorted, each once."""
+    names: set[str] = set()
+    for link in await work.links_from(MEMBER, thing):
+        group = await work.get(KIND, link.target)
+        if group is not None:
+            names.update(ancestors(group), [link.target])
+    return sorted(names)
+
+
+async def below(work: Work, group: str, after: Path = ()) -> AsyncIterator[Path]:
+    """The paths from a group to its descendants, each group before its children and siblings by name, beyond
+    the path ``after``. Whatever comes or goes meanwhile, no path is told twice and none that stays is missed.
+    """
+    key = after[0] if after else ""
+    if after:
+        child = await work.get(KIND, key)
+        if child is not None and child.get("parentGroupName") == group:
+            async for path in below(work, key, after[1:]):
+                yield (key, *path)
+    more = True
+    while more:
+        children = await work.links_to(PARENT, group, after=key, limit=PAGE)
+        for link in children:
+            yield (link.source,)
+            async for path in below(work, link.source):
+                yield (link.source, *path)
+        more = len(children) == PAGE
+        key = children[-1].source if children else key

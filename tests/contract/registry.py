@@ -1,0 +1,57 @@
+"""The registry's operations on a database, without a node around them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
+
+from sekisho.services import things
+from sekisho.services.call import ALLOW_ALL, Call, Caller, Principal
+from sekisho.services.detaching import LEFT
+from sekisho.services.work import Document, Work
+from sekisho.store import tables
+from sekisho.store.store import Store, open_store
+
+A, R = "000000000000", "us-east-1"
+CALLER = Caller(Principal(f"arn:aws:iam::{A}:root", A, ALLOW_ALL), A, R)
+THING = "thing-0"
+
+
+class Registry:
+    """Operations on a database, without a door."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    async def do(self, function: Callable[..., Awaitable[Document | None]], **members: Any) -> Document:
+        work = Work(self.store, A, R, 1.0)
+        deps: Any = SimpleNamespace(store=self.store)
+        call = Call(deps, CALLER, "iot", function.__name__, 1.0, work, lambda *_: None)
+        result = await function(call, **members)
+        await work.commit()
+        return result or {}
+
+    async def fill(self, link: str, group: str, count: int) -> None:
+        await self.do(things.create_thing, thingName=THING)
+        rows = [tables.insert_link(A, R, link, f"thing-{n}", group, "{}", 1.0) for n in range(count)]
+        await self.store.commit(rows)
+
+    async def count(self, kind: str) -> int:
+        rows = await self.store.fetch("SELECT COUNT(*) AS n FROM link WHERE kind = :kind", {"kind": kind})
+        return int(rows[0]["n"])
+
+    async def notes(self) -> int:
+        return len(await self.store.fetch(*tables.page_resources(A, R, LEFT, None, 9)))
+
+
+def on(url: str, body: Callable[[Registry], Awaitable[None]]) -> None:
+    async def run() -> None:
+        store = await open_store(url)
+        try:
+            await body(Registry(store))
+        finally:
+            await store.close()
+
+    asyncio.run(run())
