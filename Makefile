@@ -43,6 +43,8 @@ bench: .venv-compiled/.done .venv-moto/.done
 	.venv-compiled/bin/python bench/fleet.py
 	.venv-compiled/bin/python bench/fleet.py --keys --devices 100
 	.venv-compiled/bin/python bench/bulk.py
+	PYTHONPATH=src $(BIN)/python bench/policies.py
+	.venv-compiled/bin/python bench/policies.py
 
 FUZZ_SECONDS ?= 600
 

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sekisho.broker import presence
-from sekisho.broker.authorizer import Authorizer, variables_of
+from sekisho.broker.authorizer import Authorizer
 from sekisho.broker.identification import (
     Unidentified,
-    attributes_of,
     certificate_id,
     domain_of,
     identify,
@@ -19,6 +18,7 @@ from sekisho.logic.arns import arn
 from sekisho.mqtt.connection import Connection
 from sekisho.mqtt.packets import Connect, Properties
 from sekisho.mqtt.reasons import Reason
+from sekisho.services.device_variables import attributes_of, variables_of
 from sekisho.services.identity import Identity
 
 if TYPE_CHECKING:

@@ -7,18 +7,18 @@ from typing import Any
 
 from sekisho.logic.arns import arn
 from sekisho.logic.policy import Bound
-from sekisho.logic.variables import connection_variables
 from sekisho.services.evidence import evidence
 from sekisho.services.identity import Identity
 
-OF_CONNECTIONS = ("iot:ClientId", "iot:Connection.")
-"""How the variables begin that only a connection has."""
+KEPT = 64
+"""Decisions of a connection that are kept; past that all are made anew."""
 
 
 class Authorizer:
-    """The compiled policies of a connection, bound to its variables; made anew when any of them changes."""
+    """The compiled policies of a connection, bound to its variables; made anew when any of them changes, and
+    with it the decisions that it keeps."""
 
-    __slots__ = ("_account", "_bound", "_limit", "_region", "identity")
+    __slots__ = ("_account", "_bound", "_kept", "_limit", "_region", "identity")
 
     def __init__(self, identity: Identity, variables: Mapping[str, Any]) -> None:
         self.identity = identity
@@ -27,9 +27,22 @@ class Authorizer:
         self._bound: Bound = identity.policies.bind(variables)
         limit = identity.limit
         self._limit: Bound | None = None if limit is None else limit.bind(variables)
+        self._kept: dict[tuple[str, str, str], bool] | None = None  # most connections ask little
 
     def allows(self, action: str, kind: str, name: str, context: Mapping[str, Any] = {}) -> bool:
         """Whether e.g. ``("iot:Publish", "topic", "a/b")`` is allowed."""
+        if context or action == "iot:Connect":  # asked once, and then of every connection
+            return self._decide(action, kind, name, context)
+        key = (action, kind, name)
+        kept = self._kept
+        if kept is None or len(kept) >= KEPT:
+            kept = self._kept = {}
+        decided = kept.get(key)
+        if decided is None:
+            decided = kept[key] = self._decide(action, kind, name, context)
+        return decided
+
+    def _decide(self, action: str, kind: str, name: str, context: Mapping[str, Any]) -> bool:
         resource = arn(self._region, self._account, kind, name)
         if not self._bound.decide(action, resource, context).allowed:
             return False
@@ -42,27 +55,3 @@ class Authorizer:
         if found.outcome == "ALLOWED" and self._limit is not None:  # then the session's own policy says no
             found = self._limit.explain(action, resource, context)
         return evidence(found)
-
-
-def request_variables(
-    identity: Identity, attributes: Mapping[str, Any], address: str, domain: str
-) -> dict[str, Any]:
-    """The policy variables of an HTTPS request: without a connection there is no client id and no thing (AWS
-    IoT Developer Guide, Thing policy variables)."""
-    variables = variables_of(identity, attributes, "", address, domain)
-    return {name: value for name, value in variables.items() if not name.startswith(OF_CONNECTIONS)}
-
-
-def variables_of(
-    identity: Identity, attributes: Mapping[str, Any], client_id: str, address: str, domain: str
-) -> dict[str, Any]:
-    """The policy variables of a connection; ``attributes`` are its certificate's."""
-    thing = identity.thing
-    return dict(identity.context) | connection_variables(
-        client_id=client_id,
-        certificate_id=identity.certificate_id,
-        certificate=attributes,
-        thing=(thing.name, thing.type_name, thing.attributes) if thing is not None else None,
-        source_ip=address,
-        domain_name=domain,
-    )

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-from cryptography import x509
+from typing import TYPE_CHECKING
 
 from sekisho.logic.endpoints import why_not_here
 from sekisho.logic.lifecycle import may_connect
-from sekisho.logic.variables import certificate_attributes
 from sekisho.mqtt.reasons import Reason
 from sekisho.services.call import Principal
 from sekisho.services.identity import Identity
@@ -20,9 +16,6 @@ from sekisho.store.statement import StoreError
 if TYPE_CHECKING:
     from sekisho.broker.hub import Hub
     from sekisho.broker.listener import Peer
-
-OF_CERTIFICATES = "iot:Certificate."
-"""How the variables begin that come from the certificate itself."""
 
 FAIL_CLOSED = 1.0
 """Seconds within which the registry must have answered, else the answer is no."""
@@ -126,20 +119,3 @@ def _unanswered() -> Unidentified:
         Reason.SERVER_UNAVAILABLE,
         "SERVER_ERROR",
     )
-
-
-def attributes_of(identity: Identity, der: bytes | None) -> Mapping[str, Any]:
-    """The policy variables of the certificate that was presented, if the policies ask for any: to read a
-    certificate takes a quarter of a CONNECT. None when there is something in it that cannot be read."""
-    if der is None or not identity.policies.mentions(OF_CERTIFICATES):
-        return {}
-    try:
-        return certificate_attributes(x509.load_der_x509_certificate(der))
-    except (
-        ValueError,
-        TypeError,
-        x509.InvalidVersion,
-        x509.DuplicateExtension,
-        x509.UnsupportedGeneralNameType,
-    ):
-        return {}

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from sekisho.aws.errors import ForbiddenException, ServiceUnavailableException
 from sekisho.broker.admission import record_refusal
-from sekisho.broker.authorizer import Authorizer, request_variables
-from sekisho.broker.identification import Unidentified, attributes_of, domain_of, identify
+from sekisho.broker.authorizer import Authorizer
+from sekisho.broker.identification import Unidentified, domain_of, identify
 from sekisho.logic.endpoints import JOBS
 from sekisho.mqtt.reasons import Reason
+from sekisho.services.device_variables import attributes_of, request_variables
 from sekisho.services.identity import Identity
 
 if TYPE_CHECKING:

@@ -56,7 +56,7 @@ _KEPT_ACTIONS = 256
 class PolicySet:
     """Policies that apply together; equal sets hash alike, so that one can stand for all.
 
-    Statements are compiled once for the set. Per action it keeps those that are about it, denies first; where
+    Per action it keeps those that are about it, denies first; where
     none of them has a variable in its resources, their rules too, which every `Bound` then shares.
     """
 
@@ -65,13 +65,11 @@ class PolicySet:
     def __init__(self, policies: Iterable[NamedPolicy] = ()) -> None:
         self.policies = tuple(policies)
         self._hash = hash(self.policies)
-        self.statements = tuple(
-            CompiledStatement(named, statement)
-            for named in self.policies
-            for statement in named.policy.statements
-        )
-        names = {fold_name(name) for compiled in self.statements for name in compiled.names}
-        self._names = frozenset(names | {base for name in names if (base := _base(name))})
+        self.statements = tuple(statement for named in self.policies for statement in named.statements)
+        names: set[str] = set()
+        for statement in self.statements:
+            names |= statement.folded_names
+        self._names = frozenset(names)
         self._about: dict[str, tuple[tuple[CompiledStatement, ...], tuple[Rule, ...] | None]] = {}
 
     def __eq__(self, other: object) -> bool:
@@ -118,11 +116,6 @@ class PolicySet:
             if len(self._about) < _KEPT_ACTIONS:
                 self._about[action] = found
         return found
-
-
-def _base(name: str) -> str:
-    head, _, tail = name.rpartition(".")
-    return head if tail == "list" or tail.isdigit() else ""
 
 
 class Bound:

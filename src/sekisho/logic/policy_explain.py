@@ -46,7 +46,8 @@ class Explanation(NamedTuple):
     """A decision with its reasons.
 
     ``variables`` are those that the statements about the action use, with their values; ``missing`` names the
-    variables without a value and the condition keys that the request lacks.
+    variables without a value and the condition keys that the request lacks; ``absent`` those and the others
+    that have no value and were decided about without one, as `Null` and what ends in `IfExists` are.
     """
 
     outcome: Outcome
@@ -55,6 +56,7 @@ class Explanation(NamedTuple):
     policies: list[ExplainedPolicy]
     variables: dict[str, Value]
     missing: list[str]
+    absent: list[str]
 
 
 def explain(
@@ -68,7 +70,7 @@ def explain(
     """Look at every statement; ``bound`` fills resources, ``request`` conditions."""
     explained: dict[int, list[ExplainedStatement]] = {id(named): [] for named in policies}
     variables: dict[str, Value] = {}
-    missing: dict[str, None] = {}
+    missing: dict[str, bool] = {}
     matched: set[str] = set()
     for compiled in statements:
         verdict, why = _verdict(compiled, bound, request, action, resource)
@@ -84,7 +86,8 @@ def explain(
         "EXPLICIT_DENY" if "Deny" in matched else "ALLOWED" if "Allow" in matched else "IMPLICIT_DENY"
     )
     named = [ExplainedPolicy(p.name, p.version_id, explained[id(p)]) for p in policies]
-    return Explanation(outcome, action, resource, named, variables, list(missing))
+    lacking = [name for name, needed in missing.items() if needed]
+    return Explanation(outcome, action, resource, named, variables, lacking, list(missing))
 
 
 def _note_names(
@@ -92,11 +95,12 @@ def _note_names(
     bound: Lookup,
     request: Lookup,
     variables: dict[str, Value],
-    missing: dict[str, None],
+    missing: dict[str, bool],
 ) -> None:
     for pattern in compiled.resources:
         for name, default in pattern.variables:
-            _note(name, bound(name), default is not None, variables, missing)
+            if default is None or bound(name) is not None:
+                _note(name, bound(name), False, variables, missing)
     for condition in compiled.statement.conditions:
         for name in names_in(condition):
             value = request(name)
@@ -104,12 +108,13 @@ def _note_names(
 
 
 def _note(
-    name: str, value: Value | None, fine: bool, variables: dict[str, Value], missing: dict[str, None]
+    name: str, value: Value | None, fine: bool, variables: dict[str, Value], missing: dict[str, bool]
 ) -> None:
+    """``missing``: name → whether it was needed."""
     if value is not None:
         variables[name] = value
-    elif not fine:
-        missing[name] = None
+    else:
+        missing[name] = missing.get(name, False) or not fine
 
 
 def _verdict(

@@ -54,6 +54,8 @@ def parse_pattern(text: str, *, variables: bool = True, wildcards: bool = True) 
     Guide, "Version"); ``wildcards`` is false for operators that compare whole values. What looks like a
     variable but is not one (``${`` without an end, ``${}``) is literal text.
     """
+    if text and "*" not in text and "?" not in text and "$" not in text:
+        return Pattern(text, (text,))
     tokens: list[Token] = []
     position = 0
     for match in _VARIABLE.finditer(text) if variables else ():
@@ -68,6 +70,12 @@ def parse_pattern(text: str, *, variables: bool = True, wildcards: bool = True) 
             tokens.append(_variable(inner))
     _literals(tokens, text[position:], wildcards)
     return Pattern(text, tuple(_joined(tokens)))
+
+
+def variable_names(text: str) -> list[str]:
+    """The names of the variables that `parse_pattern` finds in a text."""
+    inner = (match.group(1) for match in _VARIABLE.finditer(text))
+    return [_variable(one).name for one in inner if one.strip() and one not in _ESCAPES]
 
 
 def _variable(inner: str) -> Variable:
@@ -115,6 +123,12 @@ def fold_name(name: str) -> str:
     """
     head, bracket, tail = name.partition("[")
     return head.lower() + bracket + tail
+
+
+def base_name(name: str) -> str:
+    """``key`` of a folded ``key.1`` or ``key.list``, else ''."""
+    head, _, tail = name.rpartition(".")
+    return head if tail == "list" or tail.isdigit() else ""
 
 
 def find_value(values: dict[str, Value], name: str) -> Value | None:
@@ -277,17 +291,15 @@ def compile_patterns(patterns: Iterable[tuple[Token, ...]]) -> Patterns:
     for tokens in patterns:
         if any(isinstance(token, Variable) for token in tokens):
             continue
-        match tokens:
-            case ():
-                equal.append("")
-            case (str(literal),):
-                equal.append(literal)
-            case (Wildcard(many=True),):
-                everything = True
-            case (str(literal), Wildcard(many=True)):
-                beginnings.append(literal)
-            case _:
-                globs.append(glob(tokens))
+        first = tokens[0] if tokens else ""
+        if len(tokens) < 2 and isinstance(first, str):
+            equal.append(first)
+        elif len(tokens) == 1 and first == STAR:
+            everything = True
+        elif len(tokens) == 2 and isinstance(first, str) and tokens[1] == STAR:
+            beginnings.append(first)
+        else:
+            globs.append(glob(tokens))
     # A few are compared as quickly in a tuple, which is a quarter of the size.
     few = len(equal) <= 8
     return Patterns(everything, tuple(equal) if few else frozenset(equal), tuple(beginnings), tuple(globs))

@@ -28,12 +28,13 @@ from sekisho.aws.errors import (
 )
 from sekisho.aws.request import Request, Response
 from sekisho.broker.admission import record_refusal
-from sekisho.broker.authorizer import OF_CONNECTIONS, Authorizer, variables_of
+from sekisho.broker.authorizer import Authorizer
 from sekisho.broker.hub import Hub
-from sekisho.broker.identification import Unidentified, attributes_of, domain_of, identify
+from sekisho.broker.identification import Unidentified, domain_of, identify
 from sekisho.broker.listener import Peer
 from sekisho.services.api import Api
 from sekisho.services.call import ALLOW_ALL, Caller, Principal
+from sekisho.services.device_variables import OF_CONNECTIONS, attributes_of, variables_of
 from sekisho.services.identity import Identity
 from sekisho.services.work import Document
 from sekisho.web.endpoint import Receive, Scope, Send, read_request, write_response
