@@ -9,6 +9,8 @@ from sekisho.aws.service import Service
 from sekisho.services import (
     accounts,
     assume_role,
+    authorization,
+    authorization_evidence,
     billing_groups,
     broker_view,
     ca_certificates,
@@ -55,6 +57,7 @@ from sekisho.services import (
 
 MODULES: dict[str, Sequence[ModuleType]] = {
     "iot": (
+        authorization,
         billing_groups,
         ca_certificates,
         certificate_providers,
@@ -90,6 +93,7 @@ MODULES: dict[str, Sequence[ModuleType]] = {
         node,
         broker_view,
         accounts,
+        authorization_evidence,
         first_connect,
         imported_lists,
         registration_lines,

@@ -112,7 +112,7 @@ class Identities:
             return None
         thing = await self._thing(account, region, registration.things, client_id)
         names = speaking(registration, thing)
-        found = [await self._policy(account, region, name) for name in names]
+        found = [await self.policy(account, region, name) for name in names]
         certificate = registration.certificate
         validity = certificate["validity"]
         return Identity(
@@ -182,7 +182,8 @@ class Identities:
             return None
         return await self.views.load(account, region, name, bool(exclusive), client_id)
 
-    async def _policy(self, account: str, region: str, name: str) -> NamedPolicy | None:
+    async def policy(self, account: str, region: str, name: str) -> NamedPolicy | None:
+        """The version of a policy that is in force; None when there is no such policy."""
         key = (account, region, name)
         kept = self._policies.get(key)
         if kept is not None:

@@ -62,9 +62,13 @@ TARGETS: Mapping[str, str] = {
     "DetachPolicy": "target",
     "AttachPrincipalPolicy": "principal",
     "DetachPrincipalPolicy": "principal",
+    "ExplainAuthorization": "principal",
+    "GetEffectivePolicies": "principal",
+    "TestAuthorization": "principal",
 }
 """Operation → the member with the ARN that it is authorized for, where that is not what it is named for: who
-may give policies is said of the certificates (Service Authorization Reference, AWS IoT)."""
+may give policies, or ask what they come to, is said of the certificates (Service Authorization Reference, AWS
+IoT)."""
 
 WHOLE_ARNS = (
     "resourceArn",

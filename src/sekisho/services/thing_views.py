@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -90,24 +90,31 @@ class ThingViews:
         thing = await self._thing((account, region, name))
         if thing is None:
             return None
-        groups: set[str] = set()
-        policies: dict[str, None] = {}
-        for direct in thing.groups:
-            group = await self._group((account, region, direct))
-            if group is None:
-                continue
-            for above in group.ancestors:
-                ancestor = await self._group((account, region, above))
-                policies.update(dict.fromkeys(ancestor.policies if ancestor is not None else ()))
-            groups.update(group.ancestors, [direct])
-            policies.update(dict.fromkeys(group.policies))
+        groups, policies = await self.over(account, region, thing.groups)
         type_name = thing.body.get("thingTypeName")
         attributes = thing.body["attributes"]
         added: Pairs = ()
         if type_name is not None:
             propagating = await self._propagating((account, region, type_name))
             added = propagated(propagating, name, attributes, client_id) if propagating else ()
-        return ThingView(name, type_name, attributes, exclusive, frozenset(groups), tuple(policies), added)
+        return ThingView(name, type_name, attributes, exclusive, groups, policies, added)
+
+    async def over(
+        self, account: str, region: str, direct: Iterable[str]
+    ) -> tuple[frozenset[str], tuple[str, ...]]:
+        """Groups with all of their ancestors, and the names of what is attached to any of them."""
+        groups: set[str] = set()
+        policies: dict[str, None] = {}
+        for name in direct:
+            group = await self._group((account, region, name))
+            if group is None:
+                continue
+            for above in group.ancestors:
+                ancestor = await self._group((account, region, above))
+                policies.update(dict.fromkeys(ancestor.policies if ancestor is not None else ()))
+            groups.update(group.ancestors, [name])
+            policies.update(dict.fromkeys(group.policies))
+        return frozenset(groups), tuple(policies)
 
     async def _thing(self, key: Key) -> Thing | None:
         known = self._things.get(key)

@@ -156,6 +156,7 @@ def test_own_operations_are_those_of_the_interface() -> None:
         "describe_revocation_list",
         "expire_ownership_token",
         "expire_provisioning_claim",
+        "explain_authorization",
         "get_certificate_validity",
         "import_revocation_list",
         "list_accounts",
