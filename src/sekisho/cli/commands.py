@@ -1,4 +1,5 @@
-"""``sekisho up``, ``env``, ``account``, ``hosts``, ``explain``, ``clock``, ``settings``, ``demo``."""
+"""Commands of a node: ``up``, ``env``, ``account``, ``hosts``, ``explain``, ``may``, ``clock``, ``settings``;
+``demo``."""
 
 from __future__ import annotations
 
@@ -166,6 +167,34 @@ def explain(
         if index:
             typer.echo()
         typer.echo(explain_refusal(refusal))
+
+
+@app.command()
+def may(
+    verb: Annotated[
+        str,
+        typer.Argument(
+            help="connect, publish, retain, subscribe, receive; or an action: iot:GetThingShadow."
+        ),
+    ],
+    name: Annotated[
+        str, typer.Argument(help="Client id, topic or filter; of an action, kind/name or an ARN.")
+    ],
+    data: Data = DEFAULT_DATA,
+    certificate: Annotated[str | None, typer.Option(help="The device's certificate id.")] = None,
+    group: Annotated[str | None, typer.Option(help="Instead: what this thing group's policies say.")] = None,
+    client: Annotated[str | None, typer.Option(help="With this MQTT client id.")] = None,
+    address: Annotated[str | None, typer.Option("--from", help="From this address.")] = None,
+    add: Annotated[list[str] | None, typer.Option(help="As if this policy were attached, too.")] = None,
+    skip: Annotated[list[str] | None, typer.Option(help="As if this policy were not.")] = None,
+    account: Annotated[str | None, typer.Option(help="Of another account than the default one.")] = None,
+    region: Annotated[str | None, typer.Option(help="In another region than the default one.")] = None,
+) -> None:
+    """Say whether a device may do something, and which statement says so."""
+    from sekisho.cli.may import Place, ask
+
+    supposed = {"clientId": client, "sourceIp": address, "policyNamesToAdd": add, "policyNamesToSkip": skip}
+    typer.echo(ask(Place(data, account, region), verb, name, certificate, group, **supposed))
 
 
 @app.command()

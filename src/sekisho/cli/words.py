@@ -27,8 +27,17 @@ def explain_refusal(refusal: Mapping[str, Any]) -> str:
     if policies is not None and not policies and refusal.get("decision") == "IMPLICIT_DENY":
         whom = "it" if refusal.get("principal") else "the certificate"
         lines.append(f"  no policy is attached to {whom}, and what nothing allows is denied")
-    for policy in policies or ():
-        lines.append(f"  policy {policy['policyName']} (version {policy['versionId']})")
+    lines += evidence_lines(refusal)
+    return "\n".join(lines)
+
+
+def evidence_lines(found: Mapping[str, Any]) -> list[str]:
+    """Every statement that was looked at, and the variables with their values."""
+    lines = []
+    for policy in found.get("policies") or ():
+        by_way = [one.rpartition(":")[2] for one in policy.get("attachedTo") or ()]
+        on = f", on {', '.join(by_way)}" if by_way else ""
+        lines.append(f"  policy {policy['policyName']} (version {policy['versionId']}){on}")
         for statement in policy["statements"]:
             sid = f" {statement['sid']}" if statement.get("sid") else ""
             lines.append(
@@ -36,13 +45,12 @@ def explain_refusal(refusal: Mapping[str, Any]) -> str:
             )
             if statement.get("why"):
                 lines.append(f"      {statement['why']}")
-    for name, value in (refusal.get("variables") or {}).items():
+    for name, value in (found.get("variables") or {}).items():
         lines.append(f"  ${{{name}}} = {value}")
-    lines += [
+    return lines + [
         f"  ${{{name}}} has no value on this connection, so it stays literal and matches nothing"
-        for name in refusal.get("missingVariables") or ()
+        for name in found.get("missingVariables") or ()
     ]
-    return "\n".join(lines)
 
 
 DECISIONS = {
