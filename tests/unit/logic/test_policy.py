@@ -266,3 +266,18 @@ def test_the_number_of_kept_actions_is_bounded():
 def test_the_empty_set_denies():
     assert EMPTY.bind({}).decide("iot:Connect", arn("client/a")) is IMPLICIT_DENY
     assert EMPTY.bind({}).explain("iot:Connect", arn("client/a")).policies == []
+
+
+def test_a_policy_is_a_value_and_compiled_once():
+    document = parse_policy(
+        json.dumps({"Version": "2012-10-17", "Statement": [allow("iot:Connect", "client/a")]})
+    )
+    other = parse_policy(
+        json.dumps({"Version": "2012-10-17", "Statement": [allow("iot:Connect", "client/b")]})
+    )
+    one, same = NamedPolicy("p", "1", document), NamedPolicy("p", "1", document)
+    assert one == same
+    assert len({one, same, NamedPolicy("p", "2", document), NamedPolicy("p", "1", other)}) == 3
+    assert one != "p"
+    first, second = PolicySet([one]), PolicySet([one, NamedPolicy("q", "1", other)])
+    assert first.statements[0] is second.statements[0]

@@ -155,3 +155,18 @@ def test_used_variables_and_their_values():
     assert explanation.outcome == "ALLOWED"
     assert explanation.variables == {"iot:ClientId": "a"}
     assert explanation.missing == []
+
+
+def test_what_is_absent_is_told_also_where_it_did_no_harm():
+    condition = {
+        "StringNotEquals": {"iot:DomainName": "a"},
+        "Null": {"iot:Connection.Thing.ThingTypeName": "true"},
+        "StringEqualsIfExists": {"aws:SourceIp": "10.0.0.1"},
+    }
+    statement = {"Action": "*", "Resource": A + "client/${iot:ClientId, 'd'}", "Condition": condition}
+    explanation = explain(statement, "iot:Connect", "client/d")
+    assert explanation.outcome == "ALLOWED"
+    assert explanation.missing == []
+    assert explanation.absent == ["iot:DomainName", "iot:Connection.Thing.ThingTypeName", "aws:SourceIp"]
+    explanation = explain(statement | {"Resource": A + "client/${x:y}"}, "iot:Connect", "client/d")
+    assert (explanation.missing, explanation.absent[0]) == (["x:y"], "x:y")

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sekisho.logic.policy_match import compile_patterns, fill, find_value, fold_name, parse_pattern, written
+from sekisho.logic.policy_match import (
+    base_name,
+    compile_patterns,
+    fill,
+    find_value,
+    fold_name,
+    parse_pattern,
+    variable_names,
+    written,
+)
 
 
 def matches(text, resource, values=None, **options):
@@ -126,3 +135,31 @@ def test_written_shows_the_filled_pattern():
     tokens, missing = fill(parse_pattern("a/${v}/${w}/*?"), {"v": "1"}.get)
     assert written(tokens) == "a/1/${w}/*?"
     assert missing == ("w",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "plain",
+        "${a}",
+        "x${a}y${b}z",
+        "${a.List}/${a.1}",
+        "${*}${?}${$}",
+        "${}${ }",
+        "${a",
+        "$${a}",
+        "${a, 'b'}${c,d}",
+        "${ a }",
+        "${a${b}",
+        "*?${a}*",
+    ],
+)
+def test_names_without_parsing_are_those_of_parsing(text):
+    assert variable_names(text) == [variable.name for variable in parse_pattern(text).variables]
+
+
+@pytest.mark.parametrize(
+    ("name", "base"), [("a.list", "a"), ("a.1", "a"), ("a.b", ""), ("a", ""), ("a.b.12", "a.b"), ("", "")]
+)
+def test_base_names(name, base):
+    assert base_name(name) == base
