@@ -9,6 +9,7 @@ from sekisho.aws.service import Service
 from sekisho.services import (
     accounts,
     assume_role,
+    authorizers,
     broker_view,
     ca_certificates,
     caller_identity,
@@ -52,6 +53,7 @@ from sekisho.services import (
 
 MODULES: dict[str, Sequence[ModuleType]] = {
     "iot": (
+        authorizers,
         ca_certificates,
         certificate_providers,
         certificate_registration,
