@@ -26,9 +26,8 @@ from sekisho.services.paging import DEFAULT_PAGE, key, token
 from sekisho.services.tagging import drop_tags, put_tags
 from sekisho.services.work import Document
 
-COUNT = "authorizercount"
-"""One row of an account and region, with how many authorizers it has and how many are active: its guard keeps
-the limits however many are made at once."""
+AMONG_ACTIVE = "activeauthorizer"
+"""The kind of a row that each authorizer has while it is ACTIVE: by them they are counted."""
 
 MOST_ACTIVE = 32
 """AWS General Reference, AWS IoT quotas; `MOST` is of them as well."""
@@ -68,7 +67,10 @@ async def create_authorizer(
         "enableCachingForHttp": bool(enableCachingForHttp),
     }
     _check(call, authorizer)
-    await _count(call, 1, int(authorizer["status"] == ACTIVE))
+    if not await call.work.require_fewer(KIND, MOST):
+        raise LimitExceededException(f"there are {MOST} authorizers already, the most that there may be")
+    if authorizer["status"] == ACTIVE:
+        await _activate(call, name)
     await put_tags(call, arn, tags)
     return await call.work.put(KIND, name, authorizer)
 
@@ -97,7 +99,11 @@ async def update_authorizer(
     }
     changed = authorizer | {member: value for member, value in given.items() if value is not None}
     _check(call, changed)
-    await _count(call, 0, (changed["status"] == ACTIVE) - (authorizer["status"] == ACTIVE))
+    if changed["status"] != authorizer["status"]:
+        if changed["status"] == ACTIVE:
+            await _activate(call, authorizerName)
+        else:
+            await call.work.delete(AMONG_ACTIVE, authorizerName)
     return await call.work.put(KIND, authorizerName, changed)
 
 
@@ -114,7 +120,6 @@ async def delete_authorizer(call: Call, authorizerName: str) -> None:
             f"Authorizer {authorizerName} is the default; clear that (ClearDefaultAuthorizer) before "
             "deleting it"
         )
-    await _count(call, -1, 0)
     await drop_tags(call, authorizer["authorizerArn"])
     await call.work.delete(KIND, authorizerName)
 
@@ -250,15 +255,9 @@ def _check(call: Call, authorizer: Mapping[str, Any]) -> None:
             raise InvalidRequestException(f"tokenSigningPublicKeys: {name} is {error}") from None
 
 
-async def _count(call: Call, more: int, active: int) -> None:
-    if not more and not active:
-        return
-    before = await call.work.get(COUNT, "") or {"all": 0, "active": 0}
-    after = {"all": before["all"] + more, "active": before["active"] + active}
-    if more > 0 and after["all"] > MOST:
-        raise LimitExceededException(f"there are {MOST} authorizers already, the most that there may be")
-    if active > 0 and after["active"] > MOST_ACTIVE:
+async def _activate(call: Call, name: str) -> None:
+    if not await call.work.require_fewer(AMONG_ACTIVE, MOST_ACTIVE):
         raise LimitExceededException(
             f"there are {MOST_ACTIVE} ACTIVE authorizers already, the most that there may be"
         )
-    await call.work.put(COUNT, "", after)
+    await call.work.put(AMONG_ACTIVE, name, {})
