@@ -29,7 +29,7 @@ from sekisho.logic.json_text import shown as quoted
 from sekisho.mqtt.packets import Connect
 from sekisho.mqtt.reasons import Reason
 from sekisho.services.authorizer_asking import NotGranted, WrongCredentials, ask, verified_token
-from sekisho.services.authorizer_records import Authorizer, AuthorizerRecords, Known, Rule
+from sekisho.services.authorizer_records import FREE, Authorizer, AuthorizerRecords, Known, Rule
 from sekisho.services.identity import Identity
 from sekisho.store.statement import StoreError
 
@@ -64,6 +64,9 @@ class CustomAuth:
         if peer.principal is not None:
             return None
         rule = await self._rule(peer)
+        by_certificate = peer.certificate_der is not None and peer.alpn != ALPN_MQTT and peer.http is None
+        if rule.never or (by_certificate and not rule.always):
+            return None
         shown = Shown(
             session,
             peer.server_name,
@@ -78,6 +81,8 @@ class CustomAuth:
     async def of_request(self, peer: Peer, http: Http, kept: dict[str, Any]) -> Asked | None:
         """The client of an HTTPS request, as `of_connect`; ``kept`` is what is kept of its connection."""
         rule = await self._rule(peer)
+        if rule.never:
+            return None
         id = kept.setdefault(ID, str(uuid.uuid4()))
         certificate = _certificate(peer) if rule.certificate else None
         shown = Shown(id, peer.server_name, http=http, certificate=certificate)
@@ -95,6 +100,8 @@ class CustomAuth:
         if is_signed(http.query, http.headers.get("authorization")):
             return False
         rule = await self._rule(peer)
+        if rule.never:
+            return False
         shown = Shown("", peer.server_name, http=http)
         known = await self.known(peer)
         if shown.names is None and not known.any_active and not rule.always:
@@ -134,6 +141,8 @@ class CustomAuth:
             raise unanswered() from None
 
     async def _rule(self, peer: Peer) -> Rule:
+        if self.records.rule_of is None:
+            return FREE
         try:
             async with asyncio.timeout(FAIL_CLOSED):
                 return await self.records.rule(place_of(self.hub, peer), peer.server_name)

@@ -43,13 +43,14 @@ class Authorizer(NamedTuple):
 
 class Rule(NamedTuple):
     """What the endpoint that a client has come to says of custom authentication: a default that goes before
-    the account's ('' for none), whether a client may name another, and whether every client is to be asked
-    (CUSTOM_AUTH), with a certificate besides (CUSTOM_AUTH_X509)."""
+    the account's ('' for none), whether a client may name another, whether an authorizer decides about
+    every client (CUSTOM_AUTH), with a certificate besides (CUSTOM_AUTH_X509), or about none."""
 
     default: str = ""
     override: bool = True
     always: bool = False
     certificate: bool = False
+    never: bool = False
 
 
 FREE = Rule()
