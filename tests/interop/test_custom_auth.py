@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import uuid
 
 import pytest
@@ -23,7 +24,7 @@ from interop.authorizing import (
     wire,
 )
 from interop.devices import Factory, allow, until
-from interop.wire import Closed
+from interop.wire import CONNACK, Closed, connect_packet
 from sekisho.mqtt.reasons import Reason
 
 OTHER = rsa.generate_private_key(65537, 2048)
@@ -263,3 +264,48 @@ def test_neither_token_nor_password_is_logged_or_explained(gate, plain, signed, 
         for secret in (TOKEN, PASSWORD.decode(), base64.b64encode(PASSWORD).decode(), signature()):
             assert secret not in text
     assert NAME not in gate.log
+
+
+def test_each_account_has_authorizers_of_its_own(gate, plain, name, tmp_path):
+    gate.command("account", "create", "111111111111")
+    theirs = gate.client("iot", account="111111111111")
+    host = theirs.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
+    answers = tmp_path / "answers"
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    answers.write_text(
+        json.dumps({"isAuthenticated": True, "principalId": "a", "policyDocuments": [document]})
+    )
+
+    def code(server_name, **parameters):
+        with wire(gate, server_name=server_name, check_name=True) as client:
+            return client.connect(name, 5, username=username(answers=answers, **parameters)).code
+
+    assert code("localhost", name=plain) == 0
+    assert code(host, name=plain) == NOT_AUTHORIZED
+    theirs.create_authorizer(
+        authorizerName="theirs",
+        authorizerFunctionArn="arn:aws:lambda:us-east-1:111111111111:function:decide",
+        signingDisabled=True,
+    )
+    until(lambda: code(host, name="theirs") == 0)
+    assert code("localhost", name="theirs") == NOT_AUTHORIZED
+
+
+def test_clients_whose_function_hangs_keep_no_other_waiting(gate, iot, plain, name, tmp_path):
+    device = Factory(gate, iot, tmp_path)("other", statements=[allow("*", "*")])
+    hanging = [wire(gate) for _ in range(30)]
+    try:
+        for number, client in enumerate(hanging):
+            user = username(name=plain, do="hang")
+            client.send(connect_packet(f"{name[:60]}-{number}", 5, username=user))
+        with device.online(f"other-{name}"[:100]) as other:
+            other.subscribe("a")
+            other.publish("a", b"hello")
+            assert other.message().payload == b"hello"
+            assert all(client.received == 0 for client in hanging)
+        for client in hanging:
+            assert client.take(CONNACK).body[1] == NOT_AUTHORIZED
+    finally:
+        for client in hanging:
+            client.close()
+    until(lambda: gives(gate, name, 0, username(name=plain)))

@@ -273,3 +273,36 @@ def test_what_is_not_to_be_refreshed_is_not_kept(gate, iot, name, record, post):
     seen = len(events(record))
     assert post(target) == (200, "OK")
     assert len(events(record)) == seen + 1
+
+
+def test_the_default_one_is_asked_at_each_door(gate, iot, plain, name, post, record):
+    headers = [("record", str(record))]
+    iot.set_default_authorizer(authorizerName=plain)
+    try:
+        until(lambda: post("/topics/shared/a", headers) == (200, "OK"))
+        with SocketWire(gate, "/mqtt", headers=headers) as wire:
+            assert wire.connect(name).code == 0
+        assert [event["protocols"] for event in events(record)] == [["tls", "http"], ["tls", "http", "mqtt"]]
+    finally:
+        iot.clear_default_authorizer()
+    until(lambda: post("/topics/shared/a", headers) == (403, "Forbidden"))
+
+
+@pytest.mark.parametrize(
+    ("condition", "allowed"),
+    [
+        ({"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}, True),
+        ({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, False),
+        ({"StringEquals": {"iot:DomainName": "localhost"}}, True),
+        ({"StringEquals": {"iot:DomainName": "elsewhere"}}, False),
+    ],
+)
+def test_the_returned_policies_may_have_conditions(gate, plain, post, record, condition, allowed):
+    answers = record.with_name("answers")
+    document = {"Version": "2012-10-17", "Statement": [allow("Publish", "*", Condition=condition)]}
+    answer = {"isAuthenticated": True, "principalId": "a", "policyDocuments": [json.dumps(document)]}
+    answers.write_text(json.dumps(answer))
+    status, _ = post(f"/topics/anything?{query(name=plain, answers=answers)}")
+    assert status == (200 if allowed else 403)
+    if not allowed:
+        assert "not authorized to publish to anything" in last_refusal(gate)["reason"]
