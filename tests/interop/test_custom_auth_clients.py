@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import ssl
 import subprocess
@@ -24,6 +25,7 @@ from interop.authorizing import (
     signature,
     username,
 )
+from interop.clients.javascript import FOLDER
 from interop.devices import until
 from interop.tunnel import Tunnel
 
@@ -167,6 +169,30 @@ def test_the_sdks_client_of_mqtt_5_with_a_wrong_password(gate, iot, plain, name)
     with Five(gate, name, mqtt5_client_builder.direct_with_custom_authorizer, **shown) as five:
         failure = five.failures.get(timeout=PATIENCE)
         assert failure.connack_packet.reason_code == BAD_PASSWORD
+
+
+# --- the SDK for JavaScript --------------------------------------------------------------------------------
+
+
+def javascript(gate, **what):
+    """The reason code of the CONNACK."""
+    host, port = gate.address("https")
+    what |= {"host": host, "port": port, "ca": gate.ca}
+    command = ["node", "custom_auth.mjs", json.dumps(what)]
+    done = subprocess.run(command, cwd=FOLDER, check=False, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("door", ["direct", "websocket"])
+def test_the_sdk_for_javascript(gate, plain, signed, name, door):
+    token = {"authorizerName": signed, "tokenKeyName": "token", "tokenValue": TOKEN}
+    shown = token | {"tokenSignature": signature()}
+    assert javascript(gate, door=door, clientId=name, shown=shown) == "0"
+    shown = token | {"tokenSignature": signature("another")}
+    assert javascript(gate, door=door, clientId=name, shown=shown) == str(BAD_PASSWORD)
+    shown = {"authorizerName": plain, "username": "user", "password": PASSWORD.decode()}
+    assert javascript(gate, door=door, clientId=name, shown=shown) == "0"
 
 
 # --- others ------------------------------------------------------------------------------------------------
