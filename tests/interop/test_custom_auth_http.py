@@ -112,6 +112,13 @@ def test_an_upgrade_that_shows_wrong_credentials_is_refused_as_such(gate, signed
     assert caught.value.status == 403
 
 
+def test_a_token_in_the_upgrade_and_its_signature_in_connect(gate, signed, name):
+    with SocketWire(gate, "/mqtt", headers=[(NAME, signed), ("token", TOKEN)]) as wire:
+        assert wire.connect(name, 5, username=username(signature=signature("another"))).code == BAD_PASSWORD
+    with SocketWire(gate, "/mqtt", headers=[(NAME, signed), ("token", TOKEN)]) as wire:
+        assert wire.connect(name, 5, username=username(signature=signature())).code == 0
+
+
 def test_an_upgrade_without_any_name_is_decided_at_connect(gate, plain, name):
     with SocketWire(gate, "/mqtt") as wire:
         assert wire.connect(name, 5).code == NOT_AUTHORIZED

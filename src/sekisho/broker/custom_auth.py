@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Awaitable
 from dataclasses import replace
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sekisho.broker.identification import (
     FAIL_CLOSED,
@@ -24,7 +25,7 @@ from sekisho.broker.tls import ALPN_HTTP_X509, ALPN_MQTT, ALPN_MQTT_X509
 from sekisho.functions.interface import Functions
 from sekisho.logic.authorizer_answers import Grant
 from sekisho.logic.certificates import BadCertificate, certificate_pem, load_certificate
-from sekisho.logic.custom_auth import Certificate, Http, Mqtt, Shown, is_signed
+from sekisho.logic.custom_auth import SIGNATURE, Certificate, Http, Mqtt, Shown, is_signed
 from sekisho.logic.json_text import shown as quoted
 from sekisho.mqtt.packets import Connect
 from sekisho.mqtt.reasons import Reason
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from sekisho.broker.client import Client
     from sekisho.broker.hub import Hub
     from sekisho.broker.listener import Peer
+
+T = TypeVar("T")
 
 OF_CERTIFICATES = (ALPN_MQTT_X509, ALPN_HTTP_X509)
 """Protocols by which a client says that it comes with a certificate and nothing else."""
@@ -108,7 +111,8 @@ class CustomAuth:
             return False
         if shown.names is not None:
             authorizer = await self.choose(peer, rule, known, shown)
-            if authorizer.signed and shown.value(authorizer.token) is not None:
+            both = (authorizer.token, SIGNATURE)  # else the rest may come with CONNECT
+            if authorizer.signed and all(shown.value(one) is not None for one in both):
                 try:
                     verified_token(authorizer, shown)
                 except NotGranted as error:
@@ -121,7 +125,9 @@ class CustomAuth:
         if name is not None and not rule.override and name != rule.default:
             words = f"authorizer {quoted(name)} is named, and the domain configuration lets none be named"
             raise Unidentified(NOT_AUTHENTICATED, words)
-        name = name or await self.records.default_authorizer(place_of(self.hub, peer), peer.server_name)
+        if name is None:
+            place = place_of(self.hub, peer)
+            name = await _in_time(self.records.default_authorizer(place, peer.server_name))
         if not name:
             words = "no client certificate was presented, no authorizer is named, and there is no default one"
             raise Unidentified(NOT_AUTHENTICATED, words)
@@ -134,20 +140,12 @@ class CustomAuth:
 
     async def known(self, peer: Peer) -> Known:
         """The authorizers of the place that a client has come to."""
-        try:
-            async with asyncio.timeout(FAIL_CLOSED):
-                return await self.records.known(place_of(self.hub, peer))
-        except (StoreError, TimeoutError):
-            raise unanswered() from None
+        return await _in_time(self.records.known(place_of(self.hub, peer)))
 
     async def _rule(self, peer: Peer) -> Rule:
         if self.records.rule_of is None:
             return FREE
-        try:
-            async with asyncio.timeout(FAIL_CLOSED):
-                return await self.records.rule(place_of(self.hub, peer), peer.server_name)
-        except (StoreError, TimeoutError):
-            raise unanswered() from None
+        return await _in_time(self.records.rule(place_of(self.hub, peer), peer.server_name))
 
 
 class Asked:
@@ -273,6 +271,15 @@ class Asked:
         if self._client is not None:
             words = "the connection has lasted as long as its authorizer lets it"
             self._client.end(Reason.MAXIMUM_CONNECT_TIME, words, "CUSTOMAUTH_TTL_EXPIRATION")
+
+
+async def _in_time(answer: Awaitable[T]) -> T:
+    """What the registry answers; Unidentified when it does not, or not in time."""
+    try:
+        async with asyncio.timeout(FAIL_CLOSED):
+            return await answer
+    except (StoreError, TimeoutError):
+        raise unanswered() from None
 
 
 def _means_mqtt(peer: Peer, shown: Shown) -> bool:
