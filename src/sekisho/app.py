@@ -20,6 +20,7 @@ from sekisho import __version__
 from sekisho.aws.catalog import Catalog
 from sekisho.aws.request import Request
 from sekisho.broker.activation import inherited
+from sekisho.broker.custom_auth import CustomAuth
 from sekisho.broker.deadlines import Deadlines
 from sekisho.broker.extended import client_of
 from sekisho.broker.hub import Hub
@@ -46,6 +47,7 @@ from sekisho.objects.place import open_objects
 from sekisho.operations import DEVICE_PLANE, MODULES, load_services
 from sekisho.services.access import create_root_key
 from sekisho.services.api import Api
+from sekisho.services.authorizer_records import AuthorizerRecords
 from sekisho.services.bulk import Bulk
 from sekisho.services.call import Deps, Principal
 from sekisho.services.civil_time import read_clock
@@ -159,6 +161,8 @@ class Node:
         api = Api(deps, services, MODULES)
         FleetProvisioning(hub, api)
         Newcomers(hub, api)
+        authorizers = AuthorizerRecords(store)
+        CustomAuth(hub, authorizers, functions, config["custom_auth.shortest_seconds"])
         deps.link = links = Links(store, keyring, keys, clock, config["region"])
         bulk = Bulk(deps, api, self.id)
         tasks = Tasks(deps, api, lambda: places.all, self.id)
@@ -170,6 +174,7 @@ class Node:
         async def changed(changes: Sequence[Change]) -> None:
             for change in changes:
                 keys.forget(change)
+                authorizers.forget(change)
                 if change.kind == REVOKED:
                     revoked.forget()
                 elif change.kind == ACCOUNT:
@@ -273,7 +278,7 @@ class Node:
                 deadlines=deadlines,
                 tick=clock.tick,
                 mqtt=lambda peer: client(hub, peer),
-                http=(lambda peer: http.protocol({"peer": peer})) if with_http else None,
+                http=(lambda peer: http.protocol({"peer": peer, "kept": {}})) if with_http else None,
                 websocket=websocket,
                 unopened=hub.count_unopened,
                 resolve=places.resolve,

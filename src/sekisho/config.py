@@ -81,6 +81,9 @@ SETTINGS: dict[str, Setting] = {
     "mqtt.limits.shared_subscriptions": Setting(100, "members of one shared subscription"),
     "mqtt.limits.sessions": Setting(100000, "persistent sessions"),
     "mqtt.limits.retained_messages": Setting(500000, "topics with a retained message"),
+    "custom_auth.shortest_seconds": Setting(
+        300, "least disconnectAfterInSeconds and refreshAfterInSeconds of an authorizer's function"
+    ),
     "crl.url": Setting(
         "",
         "address of the revocation list that issued certificates name; empty: none, as AWS's name none",
@@ -285,7 +288,7 @@ def _check(values: Mapping[str, Any]) -> None:
         raise ConfigError(f"mqtt.profile = {values['mqtt.profile']!r}: strict or extended")
     if bool(values["functions.access_key"]) != bool(values["functions.secret_key"]):
         raise ConfigError("functions.access_key and functions.secret_key: both or neither")
-    for name in ("functions.concurrency", "functions.waiting"):
+    for name in ("functions.concurrency", "functions.waiting", "custom_auth.shortest_seconds"):
         if values[name] < 1:
             raise ConfigError(f"{name} = {values[name]}: at least 1")
     if values["functions.endpoint"] and not re.fullmatch(

@@ -11,6 +11,7 @@ from sekisho.services import (
     assume_role,
     authorization,
     authorization_evidence,
+    authorizers,
     billing_groups,
     broker_view,
     ca_certificates,
@@ -58,6 +59,7 @@ from sekisho.services import (
 MODULES: dict[str, Sequence[ModuleType]] = {
     "iot": (
         authorization,
+        authorizers,
         billing_groups,
         ca_certificates,
         certificate_providers,

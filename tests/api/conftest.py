@@ -17,7 +17,7 @@ from nodes import Node, running
 
 NUMBERS = itertools.count(1)
 
-FUNCTIONS = [f"functions.{name}=users_functions:{name}" for name in ("hook", "sign", "answer")]
+FUNCTIONS = [f"functions.{name}=users_functions:{name}" for name in ("hook", "sign", "answer", "authorize")]
 """What users would write: `users_functions.py`."""
 
 

@@ -50,7 +50,7 @@ def test_a_resource_lives(database_url: str) -> None:
             assert await store.fetch(*get) == [
                 expected | {"version": 2, "body": "{}", "created": 10.0, "updated": 20.5}
             ]
-            await store.commit([tables.guard_version(*place, 2)])
+            await store.commit([tables.guard_version(*place, 2), tables.guard_fewer(A, R, "thing", 2)])
             await store.commit([tables.insert_resource(*place, "[]", 30.0, expect=None)])
             for stale in (
                 tables.insert_resource(*place, "[]", 30.0),
@@ -58,6 +58,7 @@ def test_a_resource_lives(database_url: str) -> None:
                 tables.delete_resource(*place, 1),
                 tables.guard_version(*place, 1),
                 tables.guard_absent(*place),
+                tables.guard_fewer(A, R, "thing", 1),
                 tables.guard_version(A, "us-east-1", "thing", "lamp", 2),
             ):
                 with pytest.raises(Conflict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from interop.authorizing import SETTINGS as AUTHORIZING
 from interop.devices import ANYTHING, Factory
 from nodes import running
 
@@ -11,6 +12,14 @@ from nodes import running
 @pytest.fixture(scope="session")
 def node(tmp_path_factory):
     with running(tmp_path_factory.mktemp("interop") / "node") as node:
+        yield node
+
+
+@pytest.fixture(scope="session")
+def gate(tmp_path_factory):
+    """A node with a function for authorizers, which may ask for shorter times than AWS lets them."""
+    settings = (*AUTHORIZING, "custom_auth.shortest_seconds=1", "log.level=debug")
+    with running(tmp_path_factory.mktemp("interop") / "gate", *settings) as node:
         yield node
 
 

@@ -6,9 +6,6 @@ them, and what it does with them is what the role allows and no more.
 
 from __future__ import annotations
 
-import socket
-import threading
-
 import pytest
 from awscrt import auth, http, io
 
@@ -17,6 +14,7 @@ from api.making import refused
 from interop.authorities import Newcomer
 from interop.devices import allow, document
 from interop.providers import ask, client, may_assume, role_and_alias
+from interop.tunnel import Tunnel
 from nodes import running
 
 PATIENCE = 15
@@ -98,44 +96,3 @@ def test_q07_todays_rule_is_a_setting(tmp_path):
         device = vendors_device(node, tmp_path, alias)
         credentials = ask(node, device.identity, alias).body["credentials"]
         client(node, credentials, "iot-data").publish(topic="a", payload=b"...")
-
-
-class Tunnel:
-    """An HTTP proxy that leads every CONNECT to one address, for as long as the block lasts."""
-
-    def __init__(self, target: tuple[str, int]) -> None:
-        self._target = target
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.port = self._server.getsockname()[1]
-        self.asked: list[str] = []
-
-    def __enter__(self) -> Tunnel:
-        threading.Thread(target=self._serve, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.close()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                near, _ = self._server.accept()
-            except OSError:
-                return
-            head = b""
-            while b"\r\n\r\n" not in head:
-                head += near.recv(4096)
-            self.asked.append(head.split(b"\r\n", 1)[0].decode())
-            far = socket.create_connection(self._target)
-            near.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            for one, other in ((near, far), (far, near)):
-                threading.Thread(target=_pour, args=(one, other), daemon=True).start()
-
-
-def _pour(source: socket.socket, target: socket.socket) -> None:
-    try:
-        while data := source.recv(65536):
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
-    except OSError:
-        target.close()

@@ -88,12 +88,18 @@ def connect_packet(
     keep_alive: int = 60,
     will: Will | None = None,
     properties: bytes = b"",
+    username: str | None = None,
+    password: bytes | None = None,
 ) -> bytes:
     flags = 0x02 if clean else 0
     tail = text(client_id)
     if will is not None:
         flags |= 0x04 | will.qos << 3 | (0x20 if will.retain else 0)
         tail += props(version, will.properties) + text(will.topic) + text(will.payload)
+    for flag, value in ((0x80, username), (0x40, password)):
+        if value is not None:
+            flags |= flag
+            tail += text(value)
     head = text("MQTT") + bytes([version, flags]) + struct.pack("!H", keep_alive)
     return packet(0x10, head + props(version, properties) + tail)
 

@@ -22,6 +22,8 @@ from sekisho.services.device_variables import attributes_of, variables_of
 from sekisho.services.identity import Identity
 
 if TYPE_CHECKING:
+    from sekisho.broker.client import Client
+    from sekisho.broker.custom_auth import Asked
     from sekisho.broker.hub import Hub
     from sekisho.broker.listener import Peer
 
@@ -45,7 +47,7 @@ class Refused(Exception):
 class Admission:
     """Judges one connection, at CONNECT and again whenever what it rests on has changed."""
 
-    __slots__ = ("_context", "_hub", "_identity", "_peer", "_will", "client_id", "session")
+    __slots__ = ("_asked", "_context", "_hub", "_identity", "_peer", "_will", "client_id", "session")
 
     def __init__(self, hub: Hub, peer: Peer, client_id: str, session: str) -> None:
         self._hub = hub
@@ -54,6 +56,8 @@ class Admission:
         self.session = session
         self._context: dict[str, Any] = {}
         self._identity: Identity | None = None
+        self._asked: Asked | None = None
+        """What a custom authorizer says, if one decides."""
         self._will: tuple[str, bool] | None = None
 
     async def admit(self, packet: Connect) -> Authorizer:
@@ -73,7 +77,7 @@ class Admission:
             account, region = place_of(self._hub, self._peer)
             # AWS IoT Developer Guide, Connect policy examples.
             self._context["iot:LastWillTopic"] = arn(region, account, "topic", packet.will.topic)
-        authorizer = await self.authorize(arriving=True)
+        authorizer = await self.authorize(packet)
         try:
             self.check_connect(authorizer)
             if self._will is not None:
@@ -107,21 +111,36 @@ class Admission:
         """Refused unless the policies let this client connect."""
         self._require(authorizer, "iot:Connect", "client", self.client_id, self._context)
 
-    async def authorize(self, arriving: bool = False) -> Authorizer:
+    async def authorize(self, arriving: Connect | None = None) -> Authorizer:
         """What the registry says now; Refused when who is there may not come in (any more)."""
         hub, peer = self._hub, self._peer
         try:
-            identity = await identify(hub, peer, self.client_id)
+            if arriving is not None and hub.custom is not None:
+                self._asked = await hub.custom.of_connect(peer, arriving, self.session)
+            if self._asked is not None:
+                identity = await self._asked.identity(self.client_id)
+            else:
+                identity = await identify(hub, peer, self.client_id)
         except Unidentified as refusal:
             error = refusal
-            if arriving and hub.newcomers is not None:
+            if arriving is not None and self._asked is None and hub.newcomers is not None:
                 error = await hub.newcomers.meet(refusal, peer, self.client_id)
             self._identity = error.identity or self._identity
             raise self._refused(error.reason, error.words, error.code, error.disconnect_reason) from None
         self._identity = identity
-        attributes = attributes_of(identity, peer.certificate_der if peer.principal is None else None)
+        attributes = attributes_of(identity, peer.certificate_der if identity.certificate_id else None)
         variables = variables_of(identity, attributes, self.client_id, peer.address, domain_of(hub, peer))
         return Authorizer(identity, variables)
+
+    def begin(self, client: Client) -> None:
+        """The connection has been accepted."""
+        if self._asked is not None:
+            self._asked.begin(client)
+
+    def end(self) -> None:
+        """The connection is gone."""
+        if self._asked is not None:
+            self._asked.end()
 
     def _require(
         self, authorizer: Authorizer, action: str, kind: str, name: str, context: Mapping[str, Any] = {}
@@ -154,6 +173,8 @@ class Admission:
         """Keep a refusal of this connection for explain."""
         identity = self._identity
         thing = identity.thing.name if identity is not None and identity.thing else ""
+        if self._asked is not None and identity is not None and not identity.certificate_id:
+            refusal = {"principal": identity.arn, **refusal}
         record_refusal(self._hub, self._peer, clientId=self.client_id, thingName=thing, **refusal)
 
 

@@ -202,6 +202,8 @@ class Client:
         if not self.joined:
             return
         self.joined = False
+        if self.admission is not None:
+            self.admission.end()
         reason = self.disconnect_reason or "CONNECTION_LOST"
         hub = self.hub
         hub.leave(self)
@@ -271,6 +273,7 @@ class Client:
         self.connection.accept(present, keep_alive, properties)
         self.entry = opened(self, packet)
         enrich(self)
+        self.admission.begin(self)
         self.flush()
         self.delivery.opened()
         if self.durable is not None:

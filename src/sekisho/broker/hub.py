@@ -31,6 +31,7 @@ from sekisho.mqtt.topics import parse_share
 from sekisho.mqtt.tree import TopicTree
 from sekisho.services.connection_log import ConnectionLog
 from sekisho.services.identity import Identities
+from sekisho.services.places import Place
 from sekisho.services.refusals import Refusals
 from sekisho.store import connections
 from sekisho.store.changes import Change
@@ -38,13 +39,12 @@ from sekisho.store.store import Store
 
 if TYPE_CHECKING:
     from sekisho.broker.client import Client
+    from sekisho.broker.custom_auth import CustomAuth
     from sekisho.broker.newcomers import Newcomers
 
 log = structlog.get_logger("sekisho.broker")
 
 REFRESHES_AT_ONCE = 50
-
-Place = tuple[str, str]
 
 
 class Sink(Protocol):
@@ -110,6 +110,7 @@ class Hub:
         self.engines: TopicTree[Sink] = TopicTree()
         self.newcomers: Newcomers | None = None
         """What becomes of certificates that connect without being registered; set as the node is built."""
+        self.custom: CustomAuth | None = None
         self.counters: dict[str, int] = defaultdict(int)
         self.published = 0
         self.changes_seen = 0
@@ -352,10 +353,9 @@ class Hub:
 
     async def close(self) -> None:
         """Tell every client that the node goes, and finish what is under way for them."""
+        words = "the node is being stopped"
         for client in list(self.all_clients()):
-            client.end(
-                Reason.SERVER_SHUTTING_DOWN, "the node is being stopped", "SERVER_INITIATED_DISCONNECT"
-            )
+            client.end(Reason.SERVER_SHUTTING_DOWN, words, "SERVER_INITIATED_DISCONNECT")
         if self.tasks:
             await asyncio.wait(list(self.tasks), timeout=2.0)
         await self.mailbox.close()

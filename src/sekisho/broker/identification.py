@@ -70,7 +70,7 @@ async def identify(hub: Hub, peer: Peer, client_id: str) -> Identity:
         async with asyncio.timeout(FAIL_CLOSED):
             identity = await hub.identities.load(account, region, id, client_id)
     except (StoreError, TimeoutError):
-        raise _unanswered() from None
+        raise unanswered() from None
     if identity is None:
         raise Unidentified(
             "DEVICE_CERTIFICATE_NOT_REGISTERED",
@@ -106,13 +106,13 @@ async def _signed(hub: Hub, principal: Principal, region: str) -> Identity:
         async with asyncio.timeout(FAIL_CLOSED):
             identity = await hub.identities.signed(principal, region)
     except (StoreError, TimeoutError):
-        raise _unanswered() from None
+        raise unanswered() from None
     if identity is None:
         raise Unidentified("NOT_AUTHENTICATED", f"{principal.arn} does not exist any more")
     return identity
 
 
-def _unanswered() -> Unidentified:
+def unanswered() -> Unidentified:
     return Unidentified(
         "INTERNAL_SERVER_ERROR",
         "the registry did not answer in time, so the connection was refused",

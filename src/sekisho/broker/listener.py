@@ -16,6 +16,7 @@ from sekisho.broker.poller import Poller
 from sekisho.broker.tls import ALPN_MQTT, ALPN_MQTT_X509, peer_certificate_der, peer_chain
 from sekisho.broker.transport import ByteProtocol, TlsTransport
 from sekisho.broker.upgrade import opens
+from sekisho.logic.custom_auth import Http
 from sekisho.logic.endpoints import DATA
 from sekisho.services.call import Principal
 from sekisho.services.places import Endpoint
@@ -48,6 +49,8 @@ class Peer(NamedTuple):
     account: str = ""
     region: str = ""
     named: bool = False
+    http: Http | None = None
+    """The request for a WebSocket that nobody has signed: a custom authorizer decides at CONNECT."""
 
 
 class PortInUse(Exception):

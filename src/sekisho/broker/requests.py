@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sekisho.aws.errors import ForbiddenException, ServiceUnavailableException
 from sekisho.broker.admission import record_refusal
 from sekisho.broker.authorizer import Authorizer
 from sekisho.broker.identification import Unidentified, domain_of, identify
+from sekisho.logic.custom_auth import Http
 from sekisho.logic.endpoints import JOBS
 from sekisho.mqtt.reasons import Reason
 from sekisho.services.device_variables import attributes_of, request_variables
@@ -28,14 +30,27 @@ def is_at_jobs(peer: Peer) -> bool:
     return peer.endpoint == JOBS
 
 
-async def identify_request(hub: Hub, peer: Peer, action: str, resource: str) -> Identity:
-    """Who asks by HTTPS with a certificate.
+class Told(NamedTuple):
+    """What a request by HTTPS tells a custom authorizer; ``kept`` is what is kept of its connection."""
+
+    headers: Mapping[str, str]
+    query: str
+    kept: dict[str, Any]
+
+
+async def identify_request(
+    hub: Hub, peer: Peer, action: str, resource: str, told: Told | None = None
+) -> Identity:
+    """Who asks by HTTPS with a certificate; with ``told``, or who a custom authorizer says it is.
 
     Raises ForbiddenException, or ServiceUnavailableException when the registry cannot be asked; explain
     tells why.
     """
     try:
-        return await identify(hub, peer, "")
+        asked = None
+        if told is not None and hub.custom is not None:
+            asked = await hub.custom.of_request(peer, Http(told.headers, told.query), told.kept)
+        return await (identify(hub, peer, "") if asked is None else asked.identity(""))
     except Unidentified as error:
         away = error.code == Reason.SERVER_UNAVAILABLE
         why = f"{error.reason}: {error.words}"
@@ -44,10 +59,12 @@ async def identify_request(hub: Hub, peer: Peer, action: str, resource: str) -> 
         raise ServiceUnavailableException(error.words) if away else ForbiddenException(why) from None
 
 
-async def authorize_publish(hub: Hub, peer: Peer, topic: str, retain: bool) -> Identity:
-    """Who publishes to a topic by HTTPS with a certificate; raises as `identify_request`."""
-    identity = await identify_request(hub, peer, "iot:Publish", topic)
-    attributes = attributes_of(identity, peer.certificate_der)
+async def authorize_publish(
+    hub: Hub, peer: Peer, topic: str, retain: bool, told: Told | None = None
+) -> Identity:
+    """Who publishes to a topic by HTTPS; as `identify_request`, and raises as it does."""
+    identity = await identify_request(hub, peer, "iot:Publish", topic, told)
+    attributes = attributes_of(identity, peer.certificate_der if identity.certificate_id else None)
     domain = domain_of(hub, peer)
     authorizer = Authorizer(identity, request_variables(identity, attributes, peer.address, domain))
     for action, verb in ACTIONS.items():
@@ -56,6 +73,8 @@ async def authorize_publish(hub: Hub, peer: Peer, topic: str, retain: bool) -> I
         if not authorizer.allows(action, "topic", topic):
             words = f"not authorized to {verb} {topic}"
             evidence = authorizer.explain(action, "topic", topic)
+            if not identity.certificate_id:
+                evidence["principal"] = identity.arn
             record_refusal(hub, peer, reason=words, effect=DENIED, **evidence)
             raise ForbiddenException(words)
     return identity

@@ -13,9 +13,11 @@ from sekisho.aws.errors import AwsError
 from sekisho.broker.admission import record_refusal
 from sekisho.broker.channel import Channel
 from sekisho.broker.frames import Frames, framed_each
+from sekisho.broker.identification import Unidentified
 from sekisho.broker.poller import Poller
 from sekisho.broker.transport import CLOSE_TIMEOUT, TlsTransport
 from sekisho.broker.upgrade import BadUpgrade, HttpRequest, Upgrade, refusal
+from sekisho.logic.custom_auth import Http
 from sekisho.mqtt.reasons import Reason
 from sekisho.services.call import Principal
 from sekisho.store.statement import StoreError
@@ -139,9 +141,12 @@ class WebSocket:
 
     async def _admit(self, upgrade: Upgrade, request: HttpRequest) -> None:
         try:
-            principal, region = await self._authenticate(request)
+            peer = await self._who(request)
         except AwsError as error:
             self._refuse(403, FORBIDDEN, "Forbidden", f"{error.code}: {error.message}")
+            return
+        except Unidentified as error:
+            self._refuse(403, FORBIDDEN, "Forbidden", f"{error.reason}: {error.words}")
             return
         except StoreError:
             words = "the database did not answer, so the upgrade was refused"
@@ -154,8 +159,6 @@ class WebSocket:
             return
         answer, connection, early = upgrade.accept()
         self._transport.write(answer)
-        # Who has signed says which account and region, whatever name the client has given.
-        peer = self._peer._replace(principal=principal, account=principal.account, region=region)
         client = self._serve(peer)
         self._framed = FramedTransport(self, self._transport, self._poller, Frames(connection), client)
         self._upgrade = None
@@ -163,6 +166,15 @@ class WebSocket:
         self._framed.resume_reading()
         if early:
             self.data_received(early)
+
+    async def _who(self, request: HttpRequest) -> Peer:
+        """The peer with who has signed, or, if a custom authorizer will decide, with the request itself."""
+        custom, http = self._hub.custom, Http(request.headers, request.query)
+        if custom is not None and await custom.takes(self._peer, http):
+            return self._peer._replace(http=http)
+        principal, region = await self._authenticate(request)
+        # Who has signed says which account and region, whatever name the client has given.
+        return self._peer._replace(principal=principal, account=principal.account, region=region)
 
     def _refuse(self, status: int, code: str, told: str, why: str) -> None:
         """``told`` is for the client, ``why`` for explain."""

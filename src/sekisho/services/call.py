@@ -143,6 +143,7 @@ NOUNS: Mapping[str, str] = {
     "cert": "Certificate",
     "cacert": "CA certificate",
     "certificateprovider": "Certificate provider",
+    "authorizer": "Authorizer",
     "topictrigger": "Topic trigger",
     "registrationtask": "Registration task",
     "registrationprogress": "Registration task",

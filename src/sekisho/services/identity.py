@@ -123,7 +123,7 @@ class Identities:
             certificate["status"],
             validity["notBefore"],
             validity["notAfter"],
-            self._set((*_implied(certificate), *(policy for policy in found if policy is not None))),
+            self.policy_set((*_implied(certificate), *(policy for policy in found if policy is not None))),
             thing,
             frozenset(registration.things),
             mode=certificate.get("certificateMode", "DEFAULT"),
@@ -211,7 +211,8 @@ class Identities:
             self._parsed[text] = parsed
         return parsed
 
-    def _set(self, policies: tuple[NamedPolicy, ...]) -> PolicySet:
+    def policy_set(self, policies: tuple[NamedPolicy, ...]) -> PolicySet:
+        """The set of these policies, which is the same one for all who have equal ones."""
         kept = self._sets.get(policies)
         if kept is None:
             if len(self._sets) >= MOST:

@@ -12,6 +12,7 @@ BY_MEMBER: tuple[tuple[str, str], ...] = (
     ("certificateId", "cert"),
     ("templateName", "provisioningtemplate"),
     ("certificateProviderName", "certificateprovider"),
+    ("authorizerName", "authorizer"),
     ("policyName", "policy"),
     ("thingName", "thing"),
     ("thingTypeName", "thingtype"),

@@ -12,6 +12,7 @@ from sekisho.services.work import Document
 
 TAGGABLE = frozenset(
     {
+        "authorizer",
         "billinggroup",
         "cacert",
         "certificateprovider",

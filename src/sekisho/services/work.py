@@ -181,6 +181,15 @@ class Work:
         )
         return _cut(await self.store.fetch(*query), limit)
 
+    async def require_fewer(self, kind: str, most: int) -> bool:
+        """Whether there are fewer than ``most`` of a kind; when True, the commit proves it once more."""
+        place = (self.account, self.region, kind)
+        rows = await self.store.fetch(*tables.page_resources(*place, after_id=None, limit=most))
+        if len(rows) >= most:
+            return False
+        self._guards.append(tables.guard_fewer(*place, most))
+        return True
+
     async def links_from(self, kind: str, source: str, after: str = "", limit: int = 250) -> list[Link]:
         rows = await self.store.fetch(
             *tables.links_from(self.account, self.region, kind, source, after=after, limit=limit)

@@ -39,6 +39,12 @@ SELECT version
   FROM resource
  WHERE account = :account AND region = :region AND kind = :kind AND id = :id"""
 
+GUARD_FEWER = """
+SELECT id
+  FROM resource
+ WHERE account = :account AND region = :region AND kind = :kind
+ ORDER BY id LIMIT 1 OFFSET :others"""
+
 FIRST = """
 SELECT account, region, kind, id, version, body, created, updated
   FROM resource
@@ -144,6 +150,12 @@ def guard_version(account: str, region: str, kind: str, id: str, version: int) -
 def guard_absent(account: str, region: str, kind: str, id: str) -> Statement:
     """Conflict if the resource exists."""
     return Statement(GUARD_ABSENT, _key(account, region, kind, id), 0)
+
+
+def guard_fewer(account: str, region: str, kind: str, most: int) -> Statement:
+    """Conflict unless there are fewer than ``most`` resources of a kind."""
+    place = {"account": account, "region": region, "kind": kind}
+    return Statement(GUARD_FEWER, place | {"others": most - 1}, 0)
 
 
 def page_resources(

@@ -1,4 +1,5 @@
-"""HTTPS publish with a client certificate: the request has no signature, TLS has proved who asks.
+"""HTTPS publish by a device: the request has no signature. TLS has proved who asks, or an authorizer
+says it.
 
 AWS IoT Developer Guide, Device communication protocols (HTTPS, "Client authentication" and "Publish").
 """
@@ -23,7 +24,7 @@ from sekisho.aws.request import Request, Response
 from sekisho.broker.enrichment import enrich_members
 from sekisho.broker.hub import Hub
 from sekisho.broker.listener import Peer
-from sekisho.broker.requests import authorize_publish
+from sekisho.broker.requests import Told, authorize_publish
 from sekisho.services.api import Api
 from sekisho.services.call import ALLOW_ALL, Caller, Principal
 from sekisho.web.endpoint import AwsEndpoint, Receive, Scope, Send, read_request, write_response
@@ -59,11 +60,12 @@ class DevicePublish:
             await write_response(send, answer_device(error.fallback_status, error.message, trace, error.code))
             return
         if request is not None:
-            await write_response(send, await self._publish(request, peer, trace))
+            told = Told(request.headers, request.query, scope["state"].get("kept", {}))
+            await write_response(send, await self._publish(request, peer, told, trace))
 
-    async def _publish(self, request: Request, peer: Peer, trace: str) -> Response:
+    async def _publish(self, request: Request, peer: Peer, told: Told, trace: str) -> Response:
         try:
-            await self._invoke(request, peer, trace)
+            await self._invoke(request, peer, told, trace)
         except AwsError as error:
             status = self._api.error_status(SERVICE, error)
             words = "Forbidden" if isinstance(error, ForbiddenException) else error.message
@@ -74,15 +76,15 @@ class DevicePublish:
             return answer_device(failure.fallback_status, failure.message, trace, failure.code)
         return answer_device(200, "OK", trace)
 
-    async def _invoke(self, request: Request, peer: Peer, trace: str) -> None:
+    async def _invoke(self, request: Request, peer: Peer, told: Told, trace: str) -> None:
         _, operation, labels = self._catalog.find(request, SIGNING_NAME)
         if operation.name != OPERATION:
             raise UnknownOperationException(f"{operation.name} is not answered by {request.method} /topics/…")
         members = operation.parse(request, labels)
         topic = str(members.get("topic"))
-        identity = await authorize_publish(self._hub, peer, topic, bool(members.get("retain")))
+        identity = await authorize_publish(self._hub, peer, topic, bool(members.get("retain")), told)
         enrich_members(members, identity)
-        # The certificate's policies have allowed it; what follows is done by the node in the device's name.
+        # The device's policies have allowed it; what follows is done by the node in the device's name.
         caller = Caller(
             Principal(identity.arn, identity.account, ALLOW_ALL),
             identity.account,
@@ -103,9 +105,12 @@ def _device(scope: MutableMapping[str, Any]) -> Peer | None:
 
 
 def is_signed(scope: MutableMapping[str, Any]) -> bool:
-    """Whether a request has a signature, in its query or a header."""
+    """Whether a request has a signature, in its query or a header; other credentials in that header are a
+    custom authorizer's."""
     signed = any(mark in scope["query_string"] for mark in SIGNED)
-    return signed or any(name.lower() == b"authorization" for name, _ in scope["headers"])
+    return signed or any(
+        name.lower() == b"authorization" and value.startswith(b"AWS") for name, value in scope["headers"]
+    )
 
 
 def answer_device(status: int, message: str, trace: str, code: str = "") -> Response:
