@@ -8,6 +8,9 @@ from types import ModuleType
 from sekisho.aws.service import Service
 from sekisho.services import (
     accounts,
+    acm,
+    acm_requests,
+    acm_tags,
     assume_role,
     broker_view,
     ca_certificates,
@@ -17,6 +20,7 @@ from sekisho.services import (
     certificate_transfer,
     certificates,
     connections,
+    domain_configurations,
     endpoints,
     first_connect,
     fleet_provisioning,
@@ -52,6 +56,7 @@ MODULES: dict[str, Sequence[ModuleType]] = {
         certificate_registration,
         certificate_transfer,
         certificates,
+        domain_configurations,
         endpoints,
         policies,
         policy_attachments,
@@ -69,6 +74,7 @@ MODULES: dict[str, Sequence[ModuleType]] = {
     "iot-jobs-data": (),
     "iam": (iam_roles, iam_policies, iam_attachments, iam_users),
     "sts": (caller_identity, assume_role),
+    "acm": (acm, acm_requests, acm_tags),
     "iotidentity": (fleet_provisioning,),
     "sekisho": (
         node,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sekisho.broker import presence
+from sekisho.broker.arrivals import arrive_by_mqtt
 from sekisho.broker.authorizer import Authorizer, variables_of
 from sekisho.broker.identification import (
     Unidentified,
@@ -111,6 +112,8 @@ class Admission:
         """What the registry says now; Refused when who is there may not come in (any more)."""
         hub, peer = self._hub, self._peer
         try:
+            if arriving:
+                await arrive_by_mqtt(hub, peer, self.session)
             identity = await identify(hub, peer, self.client_id)
         except Unidentified as refusal:
             error = refusal

@@ -11,8 +11,10 @@ from wsproto.frame_protocol import CloseReason
 
 from sekisho.aws.errors import AwsError
 from sekisho.broker.admission import record_refusal
+from sekisho.broker.arrivals import arrive_by_websocket
 from sekisho.broker.channel import Channel
 from sekisho.broker.frames import Frames, framed_each
+from sekisho.broker.identification import Unidentified
 from sekisho.broker.poller import Poller
 from sekisho.broker.transport import CLOSE_TIMEOUT, TlsTransport
 from sekisho.broker.upgrade import BadUpgrade, HttpRequest, Upgrade, refusal
@@ -140,6 +142,10 @@ class WebSocket:
     async def _admit(self, upgrade: Upgrade, request: HttpRequest) -> None:
         try:
             principal, region = await self._authenticate(request)
+            await arrive_by_websocket(self._hub, self._peer)
+        except Unidentified as error:
+            self._refuse(403, FORBIDDEN, "Forbidden", f"{error.reason}: {error.words}")
+            return
         except AwsError as error:
             self._refuse(403, FORBIDDEN, "Forbidden", f"{error.code}: {error.message}")
             return

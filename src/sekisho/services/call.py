@@ -141,6 +141,7 @@ NOUNS: Mapping[str, str] = {
     "cert": "Certificate",
     "cacert": "CA certificate",
     "certificateprovider": "Certificate provider",
+    "domainconfiguration": "Domain configuration",
     "topictrigger": "Topic trigger",
     "registrationtask": "Registration task",
     "registrationprogress": "Registration task",

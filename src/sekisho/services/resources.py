@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from sekisho.logic.arns import arn, partition_of
+from sekisho.logic.domains import domain_arn
 from sekisho.services.call import Caller
+from sekisho.services.server_certificates import certificate_arn
 
 BY_MEMBER: tuple[tuple[str, str], ...] = (
     ("certificateId", "cert"),
@@ -16,6 +18,7 @@ BY_MEMBER: tuple[tuple[str, str], ...] = (
     ("thingName", "thing"),
     ("thingTypeName", "thingtype"),
     ("roleAlias", "rolealias"),
+    ("domainConfigurationName", "domainconfiguration"),
     ("triggerName", "topictrigger"),
     ("clientId", "client"),
     ("topic", "topic"),
@@ -55,7 +58,7 @@ TARGETS: Mapping[str, str] = {
 """Operation → the member with the ARN that it is authorized for, where that is not what it is named for: who
 may give policies is said of the certificates (Service Authorization Reference, AWS IoT)."""
 
-WHOLE_ARNS = ("resourceArn", "target", "principal", "RoleArn")
+WHOLE_ARNS = ("resourceArn", "target", "principal", "RoleArn", "CertificateArn")
 
 
 def resource_arn(caller: Caller, service: str, operation: str, members: Mapping[str, Any]) -> str:
@@ -65,6 +68,8 @@ def resource_arn(caller: Caller, service: str, operation: str, members: Mapping[
     for member, kind in BY_MEMBER:
         name = members.get(member)
         if isinstance(name, str):
+            if kind == "domainconfiguration":
+                return domain_arn(caller.region, caller.account, name)
             return arn(caller.region, caller.account, KINDS.get(operation, kind), name)
     if isinstance(account := members.get("accountId"), str):
         return f"arn:{partition_of(caller.region)}:iam::{account}:root"
@@ -72,6 +77,8 @@ def resource_arn(caller: Caller, service: str, operation: str, members: Mapping[
         value = members.get(member)
         if isinstance(value, str):
             return value
+    if (service, operation) == ("acm", "ImportCertificate"):
+        return certificate_arn(caller.region, caller.account, "*")  # it has no id yet
     return "*"
 
 

@@ -6,12 +6,21 @@ from collections.abc import Mapping, Sequence
 
 from sekisho.aws.errors import InvalidRequestException, ResourceNotFoundException
 from sekisho.logic.arns import parse_arn
+from sekisho.logic.domains import suffix
 from sekisho.services.call import Call
 from sekisho.services.tagging import put_tags
 from sekisho.services.work import Document
 
 TAGGABLE = frozenset(
-    {"thingtype", "policy", "provisioningtemplate", "cacert", "certificateprovider", "rolealias"}
+    {
+        "thingtype",
+        "policy",
+        "provisioningtemplate",
+        "cacert",
+        "certificateprovider",
+        "rolealias",
+        "domainconfiguration",
+    }
 )
 """The kinds of this version that AWS lets one tag; things and device certificates are not among them (AWS IoT
 Developer Guide, Tagging your AWS IoT resources)."""
@@ -46,5 +55,9 @@ async def _require_taggable(call: Call, resource_arn: str) -> None:
     kind, _, name = arn.resource.partition("/")
     if kind not in TAGGABLE:
         raise InvalidRequestException(f"a resource of type {kind} cannot be tagged: {resource_arn}")
+    if kind == "domainconfiguration":
+        name, _, given = name.partition("/")
+        if name and f"/{given}" != suffix(call.region, call.account, name):
+            raise ResourceNotFoundException(f"{resource_arn} does not exist")
     if (arn.account, arn.region) != (call.account, call.region) or not await call.work.get(kind, name):
         raise ResourceNotFoundException(f"{resource_arn} does not exist")
