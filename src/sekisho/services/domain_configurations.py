@@ -161,7 +161,8 @@ async def update_domain_configuration(
     }
     if name in BUILT_IN:
         await _check_built_in(call, name, found, given, domainConfigurationStatus)
-    changed = found | await checked(call, found, **given)
+    settings = await checked(call, found, **given)
+    changed = {member: value for member, value in found.items() if member not in given} | settings
     if removeAuthorizerConfig:
         changed.pop("authorizerConfig", None)
     if domainConfigurationStatus not in (None, found["domainConfigurationStatus"]):
