@@ -30,6 +30,7 @@ from sekisho.broker.poller import Poller
 from sekisho.broker.registry import Registry
 from sekisho.broker.renewals import Renewals
 from sekisho.broker.reserved import FleetProvisioning
+from sekisho.broker.stapling import Stapling
 from sekisho.broker.transport import TlsTransport
 from sekisho.broker.triggers import Triggers
 from sekisho.broker.upgrade import HttpRequest
@@ -211,7 +212,9 @@ class Node:
         app = build_app(DomainDoor(S3(devices, endpoint, deps), hub), registry.counters, revoked)
         http = HttpServer(app, clock.tick)
         undo.push_async_callback(http.close)
-        contexts = self._tls_contexts(keyring)
+        stapling = Stapling(clock.real, clock.tick)
+        self._run(stapling.run(), "stapling")
+        contexts = self._tls_contexts(keyring, stapling)
         domains.tell(contexts.told)
         self._listen(contexts, hub, places, http, endpoint, deadlines, mqtt, https)
         loop = asyncio.get_running_loop()
@@ -290,13 +293,13 @@ class Node:
             )
             self._undo.callback(listener.close)
 
-    def _tls_contexts(self, keyring: Keyring) -> Contexts:
+    def _tls_contexts(self, keyring: Keyring, stapling: Stapling) -> Contexts:
         """A new server certificate at each start; its key is in memory only."""
         config = self.config
         names = config.server_names
         names += [name for region in config.regions for name in wildcards(region, config["domain"])]
         certificate, key = make_server_certificate(*keyring.server, names, self.clock.real())
-        return Contexts(certificate, key, keyring.server.certificate)
+        return Contexts(certificate, key, keyring.server.certificate, stapling)
 
     async def _ensure_credentials(self, store: Store, keyring: Keyring) -> None:
         """The default account's root key, in a file that only the node's user can read."""

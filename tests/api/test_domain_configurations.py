@@ -339,11 +339,33 @@ def test_an_authorizer_must_be_there(make, change, read):
     assert "authorizerConfig" not in read()
 
 
-@pytest.mark.parametrize("member", ["enableOCSPCheck", "ocspLambdaArn", "ocspAuthorizedResponderArn"])
-def test_stapling_is_not_there_and_says_so(make, issued, member):
-    value = {"enableOCSPCheck": True, "ocspLambdaArn": FUNCTION, "ocspAuthorizedResponderArn": issued}[member]
+@pytest.mark.parametrize("member", ["ocspLambdaArn", "ocspAuthorizedResponderArn"])
+def test_answers_of_somebody_else_are_not_there_and_say_so(make, issued, member):
+    value = {"ocspLambdaArn": FUNCTION, "ocspAuthorizedResponderArn": issued}[member]
     with not_implemented(f"serverCertificateConfig.{member}"):
         make(serverCertificateConfig={member: value})
+
+
+def test_what_is_stapled_must_be_somewhere(acm, make, change, read, authority, host, issued):
+    stapling = {"enableOCSPCheck": True}
+    with refused("InvalidRequestException", 400, "enableOCSPCheck", "node's own"):
+        make(serverCertificateConfig=stapling)
+    alone = self_signed(host, extensions=(named(host), SERVER_AUTH))
+    mine = acm.import_certificate(**brought(alone))["CertificateArn"]
+    members = {"domainName": host, "serverCertificateArns": [mine], "validationCertificateArn": issued}
+    with refused("InvalidRequestException", 400, "self-signed"):
+        make(serverCertificateConfig=stapling, **members)
+    acm.import_certificate(CertificateArn=mine, **brought(server(authority, host), authority))
+    make(**members)
+    for wrong in ("", "https://ocsp.example.com", "ldap://ocsp.example.com", "http://[", "http://a:b/"):
+        papers = server(authority, host, ocsp=wrong)
+        acm.import_certificate(CertificateArn=mine, **brought(papers, authority))
+        with refused("InvalidRequestException", 400, "names no OCSP responder"):
+            change(serverCertificateConfig=stapling)
+    papers = server(authority, host, ocsp="http://ocsp.example.com/")
+    acm.import_certificate(CertificateArn=mine, **brought(papers, authority))
+    change(serverCertificateConfig=stapling)
+    assert read()["serverCertificateConfig"] == stapling
 
 
 def test_policies_say_who_may(node, iam, make, name):

@@ -26,19 +26,19 @@ class Operator:
         self.ca = str(folder / f"operator-{next(NUMBERS)}.pem")
         Path(self.ca).write_text(self.authority.pem)
 
-    def domain(self, **settings: Any) -> Domain:
-        return Domain(self, f"d{next(NUMBERS)}", **settings)
+    def domain(self, *, ocsp: str = "", **settings: Any) -> Domain:
+        return Domain(self, f"d{next(NUMBERS)}", ocsp, **settings)
 
 
 class Domain:
     """A domain configuration of a host name of its own, with a certificate that was brought along."""
 
-    def __init__(self, operator: Operator, name: str, **settings: Any) -> None:
+    def __init__(self, operator: Operator, name: str, ocsp: str, **settings: Any) -> None:
         self.operator = operator
         self.name = name
         self.host = f"{name}.example.com"
         acm, iot = operator.acm, operator.iot
-        self.papers = server(operator.authority, self.host)
+        self.papers = server(operator.authority, self.host, ocsp=ocsp)
         self.certificate = acm.import_certificate(**brought(self.papers, operator.authority))[
             "CertificateArn"
         ]
@@ -54,9 +54,9 @@ class Domain:
     def change(self, **settings: Any) -> None:
         self.operator.iot.update_domain_configuration(domainConfigurationName=self.name, **settings)
 
-    def bring(self, *names: str) -> Any:
+    def bring(self, *names: str, ocsp: str = "") -> Any:
         """A new certificate under the same ARN."""
-        papers = server(self.operator.authority, *(names or (self.host,)))
+        papers = server(self.operator.authority, *(names or (self.host,)), ocsp=ocsp)
         chain = brought(papers, self.operator.authority)
         self.operator.acm.import_certificate(CertificateArn=self.certificate, **chain)
         return papers

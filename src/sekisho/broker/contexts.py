@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from OpenSSL import SSL
 
 from sekisho.broker import client_hello
+from sekisho.broker.stapling import Stapling
 from sekisho.broker.tls import Key, server_context
 from sekisho.logic.domains import Domain
 from sekisho.services.domains import Served
@@ -21,10 +22,13 @@ log = structlog.get_logger("sekisho.tls")
 class Contexts:
     """``named`` is empty as long as no name has a configuration: then nobody looks at a ClientHello."""
 
-    def __init__(self, certificate: x509.Certificate, key: Key, ca: x509.Certificate) -> None:
+    def __init__(
+        self, certificate: x509.Certificate, key: Key, ca: x509.Certificate, stapling: Stapling
+    ) -> None:
         self._certificate = certificate
         self._key = key
         self._ca = ca
+        self._stapling = stapling
         self.default = server_context(certificate, key, [ca])
         self.named: dict[str, SSL.Context] = {}
 
@@ -32,6 +36,7 @@ class Contexts:
         """A host name has another domain: new handshakes are by it, old connections stay as they are."""
         if domain is None:
             self.named.pop(name, None)
+            self._stapling.drop(name)
             return
         try:
             self.named[name] = self._context(domain, served)
@@ -45,7 +50,16 @@ class Contexts:
         key = serialization.load_pem_private_key(served.key.encode(), password=None)
         chain = x509.load_pem_x509_certificates(served.chain.encode()) if served.chain else []
         leaf = x509.load_pem_x509_certificate(served.certificate.encode())
-        return server_context(leaf, key, chain, domain.policy)
+        context = server_context(leaf, key, chain, domain.policy)
+        if domain.stapling:
+            self._stapling.put(domain.name, leaf, chain[0] if chain else None)
+            context.set_ocsp_server_callback(self._staple, domain.name)
+        else:
+            self._stapling.drop(domain.name)
+        return context
+
+    def _staple(self, connection: SSL.Connection, name: str | None) -> bytes:
+        return self._stapling.answer(name or "")
 
     def choose(self, sock: socket.socket) -> SSL.Context | None:
         """The context that the client on a non-blocking socket asks for, and None for the default one.

@@ -108,6 +108,8 @@ class Domain:
     """The custom authorizer of who names none, '' for none."""
     override: bool = False
     """Whether a client may name another authorizer."""
+    stapling: bool = False
+    """Whether an OCSP answer about its certificate goes with it."""
 
 
 def domain_arn(region: str, account: str, name: str) -> str:

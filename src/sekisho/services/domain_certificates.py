@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sekisho.aws.errors import CertificateValidationException, InvalidRequestException
 from sekisho.logic.endpoints import parse_host
 from sekisho.logic.server_certificates import covers, is_domain, stands_under
+from sekisho.logic.stapling import responder_of
 from sekisho.services.call import Call
 from sekisho.services.served_certificates import why_invalid
 from sekisho.services.server_certificates import (
@@ -55,6 +56,27 @@ async def prove(call: Call, host: str, arns: Sequence[str], validation: str | No
             f"The validation certificate {validation} does not cover {host}, or is not valid at this time"
         )
     return certificate
+
+
+def check_stapling(settings: Document, certificate: Document | None) -> None:
+    """Raises InvalidRequestException where there is nothing that could be stapled."""
+    if not (settings.get("serverCertificateConfig") or {}).get("enableOCSPCheck"):
+        return
+    why_not = None
+    if certificate is None:
+        why_not = "a certificate of the node's own names no OCSP responder"
+    elif not certificate["chainPem"]:
+        why_not = "the server certificate is self-signed, or has no chain"
+    elif responder_of(leaf_of(certificate)) is None:
+        why_not = "the server certificate names no OCSP responder that is asked over HTTP"
+    if why_not is not None:
+        raise InvalidRequestException(f"enableOCSPCheck: {why_not}")
+
+
+async def certificate_of(call: Call, configuration: Document) -> Document | None:
+    """The server certificate of a configuration, None for one that the node itself serves."""
+    arns = configuration["serverCertificateArns"]
+    return await call.work.get(KIND, arns[0].rpartition("/")[2]) if arns else None
 
 
 def _check_name(call: Call, host: str) -> None:

@@ -87,12 +87,14 @@ async def create_domain_configuration(
     arns = list(serverCertificateArns or ())
     if domainName is None and (arns or validationCertificateArn):
         raise InvalidRequestException("Must provide a valid domain name to configure.")
+    certificate = None
     if domainName is None:
         host = managed_name(call.region, call.account, name, call.deps.config["domain"])
     else:
         host = domainName.lower()
         certificate = await domain_certificates.prove(call, host, arns, validationCertificateArn)
         await served_certificates.serve(call.work, name, certificate)
+    domain_certificates.check_stapling(settings, certificate)
     await _take(call, host, name)
     for needed in {*arns, *([validationCertificateArn] if validationCertificateArn else ())}:
         call.work.link(USE, name, needed)
@@ -163,6 +165,9 @@ async def update_domain_configuration(
         await _check_built_in(call, name, found, given, domainConfigurationStatus)
     settings = await checked(call, found, **given)
     changed = {member: value for member, value in found.items() if member not in given} | settings
+    if serverCertificateConfig is not None:
+        certificate = await domain_certificates.certificate_of(call, found)
+        domain_certificates.check_stapling(settings, certificate)
     if removeAuthorizerConfig:
         changed.pop("authorizerConfig", None)
     if domainConfigurationStatus not in (None, found["domainConfigurationStatus"]):

@@ -148,4 +148,5 @@ def _domain(name: str, account: str, region: str, body: Document) -> Domain:
         callback=(body.get("clientCertificateConfig") or {}).get("clientCertificateCallbackArn", ""),
         authorizer=authorizer.get("defaultAuthorizerName") or "",
         override=bool(authorizer.get("allowAuthorizerOverride")),
+        stapling=bool((body.get("serverCertificateConfig") or {}).get("enableOCSPCheck")),
     )
