@@ -80,6 +80,15 @@ def test_all_other_names_have_the_nodes_own(node, domain, name):
     assert served(node, name) != domain.papers.pem
 
 
+def test_the_name_is_among_those_for_etc_hosts(node, domain):
+    def named():
+        (line,) = [line for line in node.command("hosts").splitlines() if domain.host in line.split()]
+        return line.startswith("127.0.0.1 ")
+
+    until(named)
+    assert f"{HERE:<16}{domain.name:<24}{domain.host}" in node.command("account", "list")
+
+
 def test_mosquitto_comes_by_the_name(node, operator, domain, anything, name):
     with proxy(node.mqtt) as (address, port), connected(anything.wire(), f"{name}-hears") as hears:
         hears.subscribe(name)

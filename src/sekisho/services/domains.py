@@ -12,7 +12,7 @@ from sekisho.logic.endpoints import host_name
 from sekisho.services import served_certificates
 from sekisho.services.access import Sealer
 from sekisho.services.domain_configurations import ENABLED, KIND, NAME
-from sekisho.services.places import EVERYWHERE, PAGE, Place, Places
+from sekisho.services.places import EVERYWHERE, PAGE, Places
 from sekisho.services.server_certificates import sealed_for
 from sekisho.services.work import Document
 from sekisho.store import tables
@@ -33,14 +33,6 @@ class Served(NamedTuple):
         return "Served()"
 
 
-class Authorization(NamedTuple):
-    """The custom authorizer of a domain's clients: who judges those that name none ('' for nobody), and
-    whether they may name another."""
-
-    default_authorizer: str
-    override: bool
-
-
 Told = Callable[[str, Domain | None, Served | None], None]
 """Is told of every host name whose domain is another: None for one that has none any more."""
 
@@ -55,16 +47,6 @@ class Domains:
         self._names: dict[tuple[str, str, str], tuple[str, ...]] = {}
         self._served: dict[str, Served | None] = {}
         self._told: Told | None = None
-
-    def default_authorizer(self, place: Place, server_name: str) -> Authorization | None:
-        """Of the domain that a client of this account and region has named by SNI; None where the name has no
-        configuration, or that has no authorizer."""
-        domain = self._places.domains.get(server_name.lower())
-        if domain is None or (domain.account, domain.region) != place:
-            return None
-        if not domain.authorizer and not domain.override:
-            return None
-        return Authorization(domain.authorizer, domain.override)
 
     def tell(self, told: Told) -> None:
         """Have somebody told of each domain, those that are there first."""

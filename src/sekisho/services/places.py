@@ -37,6 +37,14 @@ class Endpoint(NamedTuple):
     domain: Domain | None = None
 
 
+class Authorization(NamedTuple):
+    """The custom authorizer of a domain's clients: who judges those that name none ('' for nobody), and
+    whether they may name another."""
+
+    default_authorizer: str
+    override: bool
+
+
 class Places:
     """All accounts in all regions; accounts come while the node runs, and none goes."""
 
@@ -73,6 +81,16 @@ class Places:
         if (account, region) == self.default and endpoint_type in ITSELF:
             return self._endpoint
         return host_name(account, region, endpoint_type, self.domain)
+
+    def default_authorizer(self, place: Place, server_name: str) -> Authorization | None:
+        """Of the domain that a client of this account and region has named by SNI; None where the name has no
+        configuration, or that says nothing of authorizers."""
+        domain = self.domains.get(server_name.lower())
+        if domain is None or (domain.account, domain.region) != place:
+            return None
+        if not domain.authorizer and not domain.override:
+            return None
+        return Authorization(domain.authorizer, domain.override)
 
     def is_own(self, name: str) -> bool:
         """Whether it is one of the names of the node itself."""
