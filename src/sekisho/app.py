@@ -20,6 +20,7 @@ from sekisho import __version__
 from sekisho.aws.catalog import Catalog
 from sekisho.aws.request import Request
 from sekisho.broker.activation import inherited
+from sekisho.broker.contexts import Contexts
 from sekisho.broker.custom_auth import CustomAuth
 from sekisho.broker.deadlines import Deadlines
 from sekisho.broker.extended import client_of
@@ -30,7 +31,7 @@ from sekisho.broker.poller import Poller
 from sekisho.broker.registry import Registry
 from sekisho.broker.renewals import Renewals
 from sekisho.broker.reserved import FleetProvisioning
-from sekisho.broker.tls import server_context
+from sekisho.broker.stapling import Stapling
 from sekisho.broker.transport import TlsTransport
 from sekisho.broker.triggers import Triggers
 from sekisho.broker.upgrade import HttpRequest
@@ -51,6 +52,7 @@ from sekisho.services.authorizer_records import AuthorizerRecords
 from sekisho.services.bulk import Bulk
 from sekisho.services.call import Deps, Principal
 from sekisho.services.civil_time import read_clock
+from sekisho.services.domains import Domains
 from sekisho.services.identity import Identities
 from sekisho.services.places import ACCOUNT, Places, load_accounts
 from sekisho.services.principals import Principals
@@ -63,6 +65,7 @@ from sekisho.store.store import Store, open_store
 from sekisho.tasks import Tasks
 from sekisho.web.app import build_app
 from sekisho.web.credentials import DeviceCredentials
+from sekisho.web.domains import ARRIVED, DomainDoor
 from sekisho.web.endpoint import AwsEndpoint
 from sekisho.web.http import HttpServer
 from sekisho.web.jobs import JobsEndpoint
@@ -116,6 +119,8 @@ class Node:
         names = config.server_names
         places = Places(config["account"], config.regions, config["domain"], config["endpoint"], names)
         await load_accounts(store, places, clock.now())
+        domains = Domains(store, keyring, places)
+        await domains.start()
 
         objects = open_objects(config.objects, config["region"], clock.real)
         workers = Workers()
@@ -142,6 +147,7 @@ class Node:
             enforce_limits=config["mqtt.enforce_limits"] == "true",
             multi_account_certificates=config["multi_account_certificates"],
         )
+        hub.functions = functions
         await bus.subscribe("*", "*", "#", hub.deliver)
         services = load_services()
         registry = Registry(hub)
@@ -184,6 +190,7 @@ class Node:
                     tasks.wake()
                 elif change.kind == TASK:
                     bulk.wake()
+            await domains.changed(changes)
             await hub.changed(changes)
             await triggers.changed(changes)
 
@@ -207,10 +214,14 @@ class Node:
         endpoint = AwsEndpoint(api, catalog, keys, clock, places.regions)
         publish = DevicePublish(endpoint, api, catalog, hub)
         devices = DeviceCredentials(JobsEndpoint(publish, api, catalog, hub), api, hub, config)
-        app = build_app(S3(devices, endpoint, deps), registry.counters, revoked)
+        app = build_app(DomainDoor(S3(devices, endpoint, deps), hub), registry.counters, revoked)
         http = HttpServer(app, clock.tick)
         undo.push_async_callback(http.close)
-        self._listen(keyring, hub, places, http, endpoint, deadlines, mqtt, https)
+        stapling = Stapling(clock.real, clock.tick)
+        self._run(stapling.run(), "stapling")
+        contexts = self._tls_contexts(keyring, stapling)
+        domains.tell(contexts.told)
+        self._listen(contexts, hub, places, http, endpoint, deadlines, mqtt, https)
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: http.protocol({"peer": None}), sock=plain)
         undo.callback(server.close)
@@ -245,7 +256,7 @@ class Node:
 
     def _listen(
         self,
-        keyring: Keyring,
+        contexts: Contexts,
         hub: Hub,
         places: Places,
         http: HttpServer,
@@ -256,7 +267,6 @@ class Node:
         """MQTT on the first socket; MQTT, HTTP and WebSockets on the second."""
         config, clock = self.config, self.clock
         loop = asyncio.get_running_loop()
-        context = self._tls_context(keyring)
         poller = Poller(loop)
         self._undo.callback(poller.close)
         client = client_of(hub)
@@ -268,17 +278,20 @@ class Node:
         def websocket(peer: Peer) -> WebSocket:
             return WebSocket(hub, peer, poller, authenticate, lambda who: client(hub, who), life)
 
+        def served(peer: Peer) -> asyncio.Protocol:
+            return http.protocol({"peer": peer, "kept": {}, ARRIVED: set()})
+
         connections: set[TlsTransport] = set()
         for sock, with_http in zip(socks, (False, True), strict=True):
             listener = Listener(
                 loop,
                 sock,
-                context,
+                contexts,
                 poller=poller,
                 deadlines=deadlines,
                 tick=clock.tick,
                 mqtt=lambda peer: client(hub, peer),
-                http=(lambda peer: http.protocol({"peer": peer, "kept": {}})) if with_http else None,
+                http=served if with_http else None,
                 websocket=websocket,
                 unopened=hub.count_unopened,
                 resolve=places.resolve,
@@ -288,13 +301,13 @@ class Node:
             )
             self._undo.callback(listener.close)
 
-    def _tls_context(self, keyring: Keyring) -> Any:
+    def _tls_contexts(self, keyring: Keyring, stapling: Stapling) -> Contexts:
         """A new server certificate at each start; its key is in memory only."""
         config = self.config
         names = config.server_names
         names += [name for region in config.regions for name in wildcards(region, config["domain"])]
         certificate, key = make_server_certificate(*keyring.server, names, self.clock.real())
-        return server_context(certificate, key, keyring.server.certificate)
+        return Contexts(certificate, key, keyring.server.certificate, stapling)
 
     async def _ensure_credentials(self, store: Store, keyring: Keyring) -> None:
         """The default account's root key, in a file that only the node's user can read."""

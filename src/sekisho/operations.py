@@ -8,6 +8,9 @@ from types import ModuleType
 from sekisho.aws.service import Service
 from sekisho.services import (
     accounts,
+    acm,
+    acm_requests,
+    acm_tags,
     assume_role,
     authorization,
     authorization_evidence,
@@ -21,6 +24,7 @@ from sekisho.services import (
     certificate_transfer,
     certificates,
     connections,
+    domain_configurations,
     encryption_configuration,
     endpoints,
     first_connect,
@@ -66,6 +70,7 @@ MODULES: dict[str, Sequence[ModuleType]] = {
         certificate_registration,
         certificate_transfer,
         certificates,
+        domain_configurations,
         encryption_configuration,
         endpoints,
         package_configuration,
@@ -90,6 +95,7 @@ MODULES: dict[str, Sequence[ModuleType]] = {
     "iot-jobs-data": (),
     "iam": (iam_roles, iam_policies, iam_attachments, iam_users),
     "sts": (caller_identity, assume_role),
+    "acm": (acm, acm_requests, acm_tags),
     "iotidentity": (fleet_provisioning,),
     "sekisho": (
         node,

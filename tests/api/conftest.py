@@ -95,6 +95,11 @@ def sts(node: Node):
 
 
 @pytest.fixture(scope="session")
+def acm(node: Node):
+    return node.client("acm")
+
+
+@pytest.fixture(scope="session")
 def iam(node: Node):
     return node.client("iam")
 

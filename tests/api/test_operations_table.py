@@ -24,6 +24,10 @@ def ask(node, service: str, operation) -> Answer:
         body = f"Action={operation.name}&Version={version}".encode()
         headers = {"content-type": "application/x-www-form-urlencoded"}
         return call(node, "POST", "/", body, service=service, headers=headers)
+    if SERVICES[service].protocol == "json":
+        target = f"{SERVICES[service].model.metadata['targetPrefix']}.{operation.name}"
+        headers = {"x-amz-target": target, "content-type": "application/x-amz-json-1.1"}
+        return call(node, "POST", "/", b"{}", service=service, headers=headers)
     http = operation.model.http
     target = re.sub(r"\{[^}]+\}", "-", http["requestUri"])
     return call(node, http["method"], target, service=SERVICES[service].signing_name)

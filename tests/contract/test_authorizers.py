@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from contract.test_tables import Open, run
 from sekisho.logic.custom_auth import Certificate, Mqtt, Shown
+from sekisho.logic.domains import Domain
 from sekisho.services.authorizer_asking import Failed, WrongCredentials, ask
-from sekisho.services.authorizer_records import Authorizer, AuthorizerRecords, Rule
+from sekisho.services.authorizer_records import Authorizer, AuthorizerRecords, Rule, rule_of
 from sekisho.store import tables
 from sekisho.store.changes import Change
 
@@ -53,22 +55,17 @@ def test_what_is_kept_is_kept_until_a_change(database_url: str) -> None:
     run(check())
 
 
-def test_an_endpoints_own_default_goes_before_the_accounts(database_url: str) -> None:
-    async def check() -> None:
-        async with Open(database_url) as store:
-            records = AuthorizerRecords(store)
-            default = '{"authorizerName":"of the account"}'
-            await store.commit([tables.insert_resource(*PLACE, "defaultauthorizer", "", default, 1.0)])
-            assert await records.default_authorizer(PLACE, "any.example") == "of the account"
-
-            async def rule_of(place: tuple[str, str], server_name: str) -> Rule:
-                return Rule("of the name") if server_name == "own.example" else Rule()
-
-            records.rule_of = rule_of
-            assert await records.default_authorizer(PLACE, "own.example") == "of the name"
-            assert await records.default_authorizer(PLACE, "any.example") == "of the account"
-
-    run(check())
+def test_what_a_domain_says_of_custom_authentication() -> None:
+    domain = Domain("a.example", *PLACE, "d")
+    assert rule_of(None) == rule_of(domain) == Rule("", override=True)
+    own = replace(domain, authorizer="own")
+    assert rule_of(own) == Rule("own", override=False)
+    assert rule_of(replace(own, override=True)) == Rule("own", override=True)
+    assert rule_of(replace(own, authentication="CUSTOM_AUTH")) == Rule("own", override=False, always=True)
+    both = replace(own, authentication="CUSTOM_AUTH_X509")
+    assert rule_of(both) == Rule("own", override=False, always=True, certificate=True)
+    for other in ("AWS_X509", "AWS_SIGV4"):
+        assert rule_of(replace(domain, authentication=other)).never
 
 
 AUTHORIZER = Authorizer("a", "arn", "f", True, False, "", (), False)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sekisho.broker import presence
+from sekisho.broker.arrivals import arrive_by_mqtt
 from sekisho.broker.authorizer import Authorizer
 from sekisho.broker.identification import (
     Unidentified,
@@ -115,6 +116,8 @@ class Admission:
         """What the registry says now; Refused when who is there may not come in (any more)."""
         hub, peer = self._hub, self._peer
         try:
+            if arriving is not None:
+                await arrive_by_mqtt(hub, peer, self.session)
             if arriving is not None and hub.custom is not None:
                 self._asked = await hub.custom.of_connect(peer, arriving, self.session)
             if self._asked is not None:

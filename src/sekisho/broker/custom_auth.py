@@ -30,7 +30,7 @@ from sekisho.logic.json_text import shown as quoted
 from sekisho.mqtt.packets import Connect
 from sekisho.mqtt.reasons import Reason
 from sekisho.services.authorizer_asking import NotGranted, WrongCredentials, ask, verified_token
-from sekisho.services.authorizer_records import FREE, Authorizer, AuthorizerRecords, Known, Rule
+from sekisho.services.authorizer_records import Authorizer, AuthorizerRecords, Known, Rule, rule_of
 from sekisho.services.identity import Identity
 from sekisho.store.statement import StoreError
 
@@ -66,7 +66,7 @@ class CustomAuth:
         """The client of a CONNECT, or None when no authorizer has a say in it. Raises Unidentified."""
         if peer.principal is not None:
             return None
-        rule = await self._rule(peer)
+        rule = rule_of(peer.domain)
         by_certificate = peer.certificate_der is not None and peer.alpn != ALPN_MQTT and peer.http is None
         if rule.never or (by_certificate and not rule.always):
             return None
@@ -83,7 +83,7 @@ class CustomAuth:
 
     async def of_request(self, peer: Peer, http: Http, kept: dict[str, Any]) -> Asked | None:
         """The client of an HTTPS request, as `of_connect`; ``kept`` is what is kept of its connection."""
-        rule = await self._rule(peer)
+        rule = rule_of(peer.domain)
         if rule.never:
             return None
         id = kept.setdefault(ID, str(uuid.uuid4()))
@@ -102,7 +102,7 @@ class CustomAuth:
         about. Raises Unidentified for one that it would refuse already by what the request shows."""
         if is_signed(http.query, http.headers.get("authorization")):
             return False
-        rule = await self._rule(peer)
+        rule = rule_of(peer.domain)
         if rule.never:
             return False
         shown = Shown("", peer.server_name, http=http)
@@ -126,10 +126,11 @@ class CustomAuth:
             words = f"authorizer {quoted(name)} is named, and the domain configuration lets none be named"
             raise Unidentified(NOT_AUTHENTICATED, words)
         if name is None:
-            place = place_of(self.hub, peer)
-            name = await _in_time(self.records.default_authorizer(place, peer.server_name))
+            name = rule.default or known.default
         if not name:
-            words = "no client certificate was presented, no authorizer is named, and there is no default one"
+            words = "no authorizer is named, and there is no default one"
+            if peer.certificate_der is None:
+                words = f"no client certificate was presented, {words}"
             raise Unidentified(NOT_AUTHENTICATED, words)
         authorizer = known.authorizers.get(name)
         if authorizer is None:
@@ -141,11 +142,6 @@ class CustomAuth:
     async def known(self, peer: Peer) -> Known:
         """The authorizers of the place that a client has come to."""
         return await _in_time(self.records.known(place_of(self.hub, peer)))
-
-    async def _rule(self, peer: Peer) -> Rule:
-        if self.records.rule_of is None:
-            return FREE
-        return await _in_time(self.records.rule(place_of(self.hub, peer), peer.server_name))
 
 
 class Asked:

@@ -21,6 +21,7 @@ from sekisho.broker.shared import Groups, Member
 from sekisho.broker.versions import Versions
 from sekisho.broker.wills import Wills
 from sekisho.bus import Bus
+from sekisho.functions.interface import Functions, NoFunctions
 from sekisho.logic.endpoints import DATA_ALONE
 from sekisho.mqtt.connection import effective_keep_alive
 from sekisho.mqtt.message import Message, in_range
@@ -111,6 +112,7 @@ class Hub:
         self.newcomers: Newcomers | None = None
         """What becomes of certificates that connect without being registered; set as the node is built."""
         self.custom: CustomAuth | None = None
+        self.functions: Functions = NoFunctions()
         self.counters: dict[str, int] = defaultdict(int)
         self.published = 0
         self.changes_seen = 0
@@ -265,8 +267,7 @@ class Hub:
             older.taken_over()
         clients[client.client_id] = client
         self._by_certificate[client.principal_id].add(client)
-        key = (client.account, client.region, client.client_id)
-        return self._versions.joined(key, self.clock.now())
+        return self._versions.joined((client.account, client.region, client.client_id), self.clock.now())
 
     def count_unopened(self) -> None:
         """A connection has ended before it had said anything within TLS, or without a CONNECT in time."""
@@ -285,15 +286,14 @@ class Hub:
         self.groups.ended(client.delivery)
         if space.clients.get(client.client_id) is client:
             del space.clients[client.client_id]
-        mine = self._by_certificate[client.principal_id]
-        mine.discard(client)
-        if not mine:
+        self._by_certificate[client.principal_id].discard(client)
+        if not self._by_certificate[client.principal_id]:
             del self._by_certificate[client.principal_id]
 
     def connack(self, packet: Connect, client_id: str) -> tuple[int, dict[str, Any]]:
         """The keep alive in effect, and what an MQTT 5 CONNACK says of this server."""
-        keep_alive = effective_keep_alive(packet.keep_alive, self.limits)
         profile, limits = self.profile, self.limits
+        keep_alive = effective_keep_alive(packet.keep_alive, limits)
         properties: dict[str, Any] = {
             "receive_maximum": limits.inbound_inflight,
             "maximum_packet_size": limits.packet,

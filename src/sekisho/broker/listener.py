@@ -9,14 +9,21 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import structlog
-from OpenSSL import SSL
 
+from sekisho.broker.contexts import Contexts
 from sekisho.broker.deadlines import Deadlines
 from sekisho.broker.poller import Poller
-from sekisho.broker.tls import ALPN_MQTT, ALPN_MQTT_X509, peer_certificate_der, peer_chain
+from sekisho.broker.tls import (
+    ALPN_MQTT,
+    ALPN_MQTT_X509,
+    peer_certificate_der,
+    peer_chain,
+    peer_chain_ders,
+)
 from sekisho.broker.transport import ByteProtocol, TlsTransport
 from sekisho.broker.upgrade import opens
 from sekisho.logic.custom_auth import Http
+from sekisho.logic.domains import Domain
 from sekisho.logic.endpoints import DATA
 from sekisho.services.call import Principal
 from sekisho.services.places import Endpoint
@@ -51,6 +58,10 @@ class Peer(NamedTuple):
     named: bool = False
     http: Http | None = None
     """The request for a WebSocket that nobody has signed: a custom authorizer decides at CONNECT."""
+    domain: Domain | None = None
+    """The domain configuration of the name that it gave, if that has one."""
+    sent: tuple[bytes, ...] = ()
+    """What ``chain`` has the ids of, in DER, if the domain's function is to see it."""
 
 
 class PortInUse(Exception):
@@ -84,7 +95,7 @@ class Listener:
         self,
         loop: asyncio.AbstractEventLoop,
         sock: socket.socket,
-        context: SSL.Context,
+        contexts: Contexts,
         *,
         poller: Poller,
         deadlines: Deadlines,
@@ -105,7 +116,7 @@ class Listener:
         self.connections: set[TlsTransport] = set() if connections is None else connections
         self._loop = loop
         self._sock = sock
-        self._context = context
+        self._contexts = contexts
         self._poller = poller
         self._deadlines = deadlines
         self._tick = tick
@@ -140,7 +151,7 @@ class Listener:
                 self._loop,
                 self._poller,
                 sock,
-                self._context,
+                self._contexts,
                 self._opened,
                 self._closed,
                 now + self._handshake_timeout,
@@ -156,7 +167,7 @@ class Listener:
         """MQTT or HTTP, by ALPN, else by the first byte (a CONNECT is 0x10; no HTTP method begins so)."""
         alpn = transport.tls.get_alpn_proto_negotiated()
         server_name = (transport.tls.get_servername() or b"").decode("ascii", "replace")
-        account, region, endpoint, named = self._resolve(server_name)
+        account, region, endpoint, named, domain = self._resolve(server_name)
         peer = Peer(
             peer_certificate_der(transport.tls),
             server_name,
@@ -167,6 +178,8 @@ class Listener:
             account=account,
             region=region,
             named=named,
+            domain=domain,
+            sent=peer_chain_ders(transport.tls) if domain is not None and domain.callback else (),
         )
         if alpn in (ALPN_MQTT_X509, ALPN_MQTT) or (not alpn and first[:1] == bytes([MQTT_CONNECT])):
             return self._mqtt(peer)

@@ -12,8 +12,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from OpenSSL import SSL, crypto
+
+from sekisho.logic.domains import DEFAULT_POLICY, POLICIES
+
+Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 ALPN_MQTT_X509 = b"x-amzn-mqtt-ca"
 ALPN_MQTT = b"mqtt"
@@ -26,22 +30,29 @@ CHAIN = 4
 """Of what a client sends above its certificate, how much is looked at."""
 
 
+VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
+
+
 def server_context(
-    certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey, ca: x509.Certificate
+    certificate: x509.Certificate, key: Any, chain: Sequence[x509.Certificate], policy: str = DEFAULT_POLICY
 ) -> SSL.Context:
-    """TLS 1.2 and 1.3, as IoTSecurityPolicy_TLS13_1_2_2022_10; no session tickets, as AWS IoT."""
+    """By one of AWS IoT's security policies; no session tickets, as AWS IoT. ``chain`` is what stands above
+    the certificate."""
+    oldest, newest, ciphers = POLICIES[policy]
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
-    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_min_proto_version(VERSIONS[oldest])
+    context.set_max_proto_version(VERSIONS[newest])
     context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     # Without an id of its own a server that asks for certificates refuses every resumption attempt with an
     # error instead of a full handshake (OpenSSL, SSL_CTX_set_session_id_context).
     context.set_session_id(b"sekisho")
-    context.set_cipher_list(b"ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL")
+    context.set_cipher_list(ciphers.encode())
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)
     context.use_certificate(crypto.X509.from_cryptography(certificate))
     context.use_privatekey(crypto.PKey.from_cryptography_key(key))
-    context.add_extra_chain_cert(crypto.X509.from_cryptography(ca))
+    for above in chain:
+        context.add_extra_chain_cert(crypto.X509.from_cryptography(above))
     context.check_privatekey()
     context.set_verify(SSL.VERIFY_PEER, _accept_any)
     context.set_alpn_select_callback(_select_alpn)
@@ -66,11 +77,15 @@ def peer_certificate_der(connection: SSL.Connection) -> bytes | None:
 
 
 def peer_chain(connection: SSL.Connection) -> tuple[str, ...]:
-    """The ids of what the peer has sent above its own certificate, of the first few.
+    """The ids of what the peer has sent above its own certificate, of the first few."""
+    return tuple(hashlib.sha256(der).hexdigest() for der in peer_chain_ders(connection))
+
+
+def peer_chain_ders(connection: SSL.Connection) -> tuple[bytes, ...]:
+    """What the peer has sent above its own certificate, the first few.
 
     On a server OpenSSL's list does not have the peer's own (SSL_get_peer_cert_chain(3))."""
     chain = connection.get_peer_cert_chain()
     if not chain:
         return ()
-    ders = (crypto.dump_certificate(crypto.FILETYPE_ASN1, one) for one in chain[:CHAIN])
-    return tuple(hashlib.sha256(der).hexdigest() for der in ders)
+    return tuple(crypto.dump_certificate(crypto.FILETYPE_ASN1, one) for one in chain[:CHAIN])

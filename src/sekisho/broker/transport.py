@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from OpenSSL import SSL
 
 from sekisho.broker.channel import Channel
 from sekisho.broker.poller import Poller
 from sekisho.broker.tls_io import RECORD, handle_of, read_record, write_record
+
+if TYPE_CHECKING:
+    from sekisho.broker.contexts import Contexts
 
 READS_PER_TURN = 8
 """How many records one connection may have read before the others get their turn."""
@@ -47,6 +50,7 @@ class TlsTransport(Channel):
     __slots__ = (
         "_closed",
         "_closing",
+        "_contexts",
         "_deadline",
         "_dirty",
         "_fd",
@@ -73,15 +77,17 @@ class TlsTransport(Channel):
         loop: asyncio.AbstractEventLoop,
         poller: Poller,
         sock: socket.socket,
-        context: SSL.Context,
+        contexts: Contexts,
         opened: Callable[[TlsTransport, bytes], ByteProtocol | None],
         closed: Callable[[TlsTransport], None],
         deadline: float,
     ) -> None:
         super().__init__(HIGH_WATER)
         self.sock = sock
-        self.tls = SSL.Connection(context, sock)
+        self.tls = SSL.Connection(contexts.default, sock)
         self.tls.set_accept_state()
+        # Until the client has said which name it comes to, if any has a context of its own.
+        self._contexts: Contexts | None = contexts if contexts.named else None
         self._handle = handle_of(self.tls)
         self._deadline: float | None = deadline
         self.protocol: ByteProtocol | None = None
@@ -153,6 +159,8 @@ class TlsTransport(Channel):
             self._readable()
 
     def _handshake(self) -> bool:
+        if self._contexts is not None and not self._choose_context(self._contexts):
+            return False
         try:
             self.tls.do_handshake()
         except SSL.WantReadError:
@@ -165,6 +173,21 @@ class TlsTransport(Channel):
             self._lose(ConnectionResetError(self.failure))
             return False
         self.handshaken = True
+        return True
+
+    def _choose_context(self, contexts: Contexts) -> bool:
+        """Whether the handshake can begin."""
+        try:
+            context = contexts.choose(self.sock)
+        except OSError as error:
+            if not isinstance(error, BlockingIOError):
+                self._lose(ConnectionResetError(_words(error)))
+            return False
+        self._contexts = None
+        if context is not None:
+            self.tls = SSL.Connection(context, self.sock)
+            self.tls.set_accept_state()
+            self._handle = handle_of(self.tls)
         return True
 
     def _choose(self, first: bytes) -> ByteProtocol | None:

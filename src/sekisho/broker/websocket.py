@@ -11,6 +11,7 @@ from wsproto.frame_protocol import CloseReason
 
 from sekisho.aws.errors import AwsError
 from sekisho.broker.admission import record_refusal
+from sekisho.broker.arrivals import arrive_by_websocket
 from sekisho.broker.channel import Channel
 from sekisho.broker.frames import Frames, framed_each
 from sekisho.broker.identification import Unidentified
@@ -171,8 +172,10 @@ class WebSocket:
         """The peer with who has signed, or, if a custom authorizer will decide, with the request itself."""
         custom, http = self._hub.custom, Http(request.headers, request.query)
         if custom is not None and await custom.takes(self._peer, http):
+            await arrive_by_websocket(self._hub, self._peer, signed=False)
             return self._peer._replace(http=http)
         principal, region = await self._authenticate(request)
+        await arrive_by_websocket(self._hub, self._peer, signed=True)
         # Who has signed says which account and region, whatever name the client has given.
         return self._peer._replace(principal=principal, account=principal.account, region=region)
 

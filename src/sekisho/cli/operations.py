@@ -19,6 +19,7 @@ CLIENTS = {
     "data": "iot-data",
     "iam": "iam",
     "sts": "sts",
+    "acm": "acm",
     "own": "sekisho",
     "turned": "sekisho",
 }

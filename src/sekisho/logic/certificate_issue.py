@@ -95,16 +95,46 @@ def make_ca(
     return builder.sign(key, hashes.SHA256()), key
 
 
+def new_server_key(algorithm: str) -> str:
+    """A new private key in PEM: of a curve (``EC_prime256v1``, ``EC_secp384r1``), else ``RSA_<bits>``.
+
+    RSA takes some 50 ms of one core and more: not for an event loop.
+    """
+    curves = {"EC_prime256v1": ec.SECP256R1(), "EC_secp384r1": ec.SECP384R1()}
+    key: IssuerKey
+    if algorithm in curves:
+        key = ec.generate_private_key(curves[algorithm])
+    else:
+        bits = int(algorithm.removeprefix("RSA_"))
+        key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+
+
+def load_server_key(pem: str) -> IssuerKey:
+    """A key that `new_server_key` made."""
+    key = serialization.load_pem_private_key(pem.encode(), password=None)
+    assert isinstance(key, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey))
+    return key
+
+
 def make_server_certificate(
-    ca: x509.Certificate, ca_key: IssuerKey, names: Sequence[str], now: float, days: int = 397
-) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-    """A server certificate with a P-256 key for DNS names (``*.`` may lead) and IP addresses.
+    ca: x509.Certificate,
+    ca_key: IssuerKey,
+    names: Sequence[str],
+    now: float,
+    days: int = 397,
+    key: IssuerKey | None = None,
+) -> tuple[x509.Certificate, IssuerKey]:
+    """A server certificate for DNS names (``*.`` may lead) and IP addresses, with a new P-256 key unless
+    there is one.
 
     ``days`` is how long it is valid. ValueError for no name or one that is neither an address nor ASCII.
     """
     if not names:
         raise ValueError("a server certificate needs at least one name")
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key or ec.generate_private_key(ec.SECP256R1())
     public_key = key.public_key()
     first = next((name for name in names if len(name) <= _MAX_NAME), None)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, first)] if first else [])
@@ -113,7 +143,8 @@ def make_server_certificate(
     builder = builder.add_extension(_authority_key(ca), critical=False)
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-    builder = builder.add_extension(_usage(digital_signature=True), critical=True)
+    rsa_key = isinstance(key, rsa.RSAPrivateKey)
+    builder = builder.add_extension(_usage(digital_signature=True, key_encipherment=rsa_key), critical=True)
     builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
     builder = builder.add_extension(
         # RFC 5280, 4.2.1.6: critical where the subject is empty.
@@ -163,12 +194,16 @@ def _authority_key(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
 
 
 def _usage(
-    *, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False
+    *,
+    digital_signature: bool = False,
+    key_encipherment: bool = False,
+    key_cert_sign: bool = False,
+    crl_sign: bool = False,
 ) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=digital_signature,
         content_commitment=False,
-        key_encipherment=False,
+        key_encipherment=key_encipherment,
         data_encipherment=False,
         key_agreement=False,
         key_cert_sign=key_cert_sign,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sekisho.aws.errors import AccessDeniedException, ResourceAlreadyExistsException
+from sekisho.logic.domains import BUILT_IN
 from sekisho.logic.endpoints import TYPES, host_name
 from sekisho.services.access import key_document, new_root_key, root
 from sekisho.services.call import Call
@@ -66,5 +67,10 @@ def _described(call: Call, account: Document) -> Document:
         {"region": region, "endpointType": type, "address": host_name(id, region, type, places.domain)}
         for region in places.regions
         for type in TYPES
+    ]
+    endpoints += [
+        {"region": domain.region, "endpointType": domain.configuration, "address": name}
+        for name, domain in sorted(places.domains.items())
+        if domain.account == id and domain.configuration not in BUILT_IN
     ]
     return account | {"endpoints": endpoints}

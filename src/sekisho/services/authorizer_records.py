@@ -3,12 +3,13 @@ otherwise; and which of them decides about a client."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import orjson
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from sekisho.logic.domains import CUSTOM_X509, SIGV4, X509, Domain, is_custom
 from sekisho.logic.token_signatures import load_signing_key
 from sekisho.services.places import Place
 from sekisho.services.work import Document
@@ -57,6 +58,19 @@ FREE = Rule()
 """Of an endpoint without a domain configuration."""
 
 
+def rule_of(domain: Domain | None) -> Rule:
+    """What a domain configuration says; one without an authorizer lets any be named."""
+    if domain is None:
+        return FREE
+    return Rule(
+        domain.authorizer,
+        domain.override or not domain.authorizer,
+        always=is_custom(domain),
+        certificate=domain.authentication == CUSTOM_X509,
+        never=domain.authentication in (X509, SIGV4),
+    )
+
+
 class Known(NamedTuple):
     """The authorizers of a place."""
 
@@ -73,22 +87,12 @@ class AuthorizerRecords:
         self._store = store
         self._known: dict[Place, Known] = {}
         self._changes = 0
-        self.rule_of: Callable[[Place, str], Awaitable[Rule]] | None = None
-        """What the domain configuration of a server name says, if there are such; asked for every client."""
 
     def forget(self, change: Change) -> None:
         """Something has changed."""
         if change.kind in (KIND, DEFAULT):
             self._changes += 1
             self._known.pop((change.account, change.region), None)
-
-    async def rule(self, place: Place, server_name: str) -> Rule:
-        return FREE if self.rule_of is None else await self.rule_of(place, server_name)
-
-    async def default_authorizer(self, place: Place, server_name: str) -> str:
-        """The authorizer of who names none, '' for none: the domain configuration's, else the account's."""
-        rule = await self.rule(place, server_name)
-        return rule.default or (await self.known(place)).default
 
     async def known(self, place: Place) -> Known:
         kept = self._known.get(place)

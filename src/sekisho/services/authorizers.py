@@ -22,7 +22,9 @@ from sekisho.logic.token_signatures import load_signing_key
 from sekisho.services.authorizer_asking import Failed, WrongCredentials, ask
 from sekisho.services.authorizer_records import ACTIVE, DEFAULT, KIND, MOST, read_authorizer
 from sekisho.services.call import Call
+from sekisho.services.domain_configurations import MOST as DOMAINS
 from sekisho.services.paging import DEFAULT_PAGE, key, token
+from sekisho.services.served_certificates import CONFIGURATION
 from sekisho.services.tagging import drop_tags, put_tags
 from sekisho.services.work import Document
 
@@ -120,6 +122,11 @@ async def delete_authorizer(call: Call, authorizerName: str) -> None:
             f"Authorizer {authorizerName} is the default; clear that (ClearDefaultAuthorizer) before "
             "deleting it"
         )
+    for domain, body in (await call.work.page(CONFIGURATION, "", DOMAINS))[0]:
+        if (body.get("authorizerConfig") or {}).get("defaultAuthorizerName") == authorizerName:
+            raise DeleteConflictException(
+                f"Authorizer {authorizerName} is the default of domain configuration {domain}"
+            )
     await drop_tags(call, authorizer["authorizerArn"])
     await call.work.delete(KIND, authorizerName)
 

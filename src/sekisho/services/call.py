@@ -144,6 +144,7 @@ NOUNS: Mapping[str, str] = {
     "cacert": "CA certificate",
     "certificateprovider": "Certificate provider",
     "authorizer": "Authorizer",
+    "domainconfiguration": "Domain configuration",
     "topictrigger": "Topic trigger",
     "registrationtask": "Registration task",
     "registrationprogress": "Registration task",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from sekisho.logic.domains import Domain
 from sekisho.logic.endpoints import DATA, host_name, parse_host, prefix
 from sekisho.services.work import dumps
 from sekisho.store import tables
@@ -26,12 +27,22 @@ ITSELF = ("iot:Data", "iot:Data-ATS")
 
 
 class Endpoint(NamedTuple):
-    """Where a client has come to; ``named`` is whether it gave the endpoint's full name."""
+    """Where a client has come to; ``named`` is whether it gave the endpoint's full name, ``domain`` that
+    name's configuration if it has one."""
 
     account: str
     region: str
     kind: str
     named: bool
+    domain: Domain | None = None
+
+
+class Authorization(NamedTuple):
+    """The custom authorizer of a domain's clients: who judges those that name none ('' for nobody), and
+    whether they may name another."""
+
+    default_authorizer: str
+    override: bool
 
 
 class Places:
@@ -47,6 +58,8 @@ class Places:
         self.domain = domain
         self._endpoint = endpoint
         self._own = frozenset(name.lower() for name in (endpoint, *names))
+        self.domains: dict[str, Domain] = {}
+        """Host name → its configuration (`sekisho.services.domains` keeps it)."""
         self._accounts: dict[str, None] = {}
         self._by_prefix: dict[tuple[str, str], Place] = {}
         self.add(account)
@@ -69,9 +82,27 @@ class Places:
             return self._endpoint
         return host_name(account, region, endpoint_type, self.domain)
 
+    def default_authorizer(self, place: Place, server_name: str) -> Authorization | None:
+        """Of the domain that a client of this account and region has named by SNI; None where the name has no
+        configuration, or that says nothing of authorizers."""
+        domain = self.domains.get(server_name.lower())
+        if domain is None or (domain.account, domain.region) != place:
+            return None
+        if not domain.authorizer and not domain.override:
+            return None
+        return Authorization(domain.authorizer, domain.override)
+
+    def is_own(self, name: str) -> bool:
+        """Whether it is one of the names of the node itself."""
+        return name.lower() in self._own
+
     def resolve(self, server_name: str) -> Endpoint:
         """Which endpoint a client means by SNI; none or an unknown name means the default one."""
-        if server_name.lower() in self._own:
+        if self.domains:
+            domain = self.domains.get(server_name.lower())
+            if domain is not None:
+                return Endpoint(domain.account, domain.region, domain.kind, True, domain)
+        if self.is_own(server_name):
             return Endpoint(*self.default, DATA, True)
         name = parse_host(server_name, self.domain)
         place = self._by_prefix.get((name.prefix, name.region)) if name is not None else None

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from sekisho.logic.arns import arn, partition_of
+from sekisho.logic.domains import domain_arn
 from sekisho.services.call import Caller
+from sekisho.services.server_certificates import certificate_arn
 
 BY_MEMBER: tuple[tuple[str, str], ...] = (
     ("certificateId", "cert"),
@@ -19,6 +21,7 @@ BY_MEMBER: tuple[tuple[str, str], ...] = (
     ("thingGroupName", "thinggroup"),
     ("billingGroupName", "billinggroup"),
     ("roleAlias", "rolealias"),
+    ("domainConfigurationName", "domainconfiguration"),
     ("triggerName", "topictrigger"),
     ("packageName", "package"),
     ("clientId", "client"),
@@ -79,6 +82,7 @@ WHOLE_ARNS = (
     "thingArn",
     "thingGroupArn",
     "billingGroupArn",
+    "CertificateArn",
 )
 
 SEVERAL: Mapping[str, tuple[str, ...]] = {
@@ -103,6 +107,8 @@ def resource_arn(caller: Caller, service: str, operation: str, members: Mapping[
             name += "".join(
                 f"/{further}/{members[part]}" for part, further in WITHIN.get(kind, ()) if part in members
             )
+            if kind == "domainconfiguration":
+                return domain_arn(caller.region, caller.account, name)
             return arn(caller.region, caller.account, KINDS.get(operation, kind), name)
     if isinstance(account := members.get("accountId"), str):
         return f"arn:{partition_of(caller.region)}:iam::{account}:root"
@@ -110,6 +116,8 @@ def resource_arn(caller: Caller, service: str, operation: str, members: Mapping[
         value = members.get(member)
         if isinstance(value, str):
             return value
+    if (service, operation) == ("acm", "ImportCertificate"):
+        return certificate_arn(caller.region, caller.account, "*")  # it has no id yet
     return "*"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from sekisho.aws.errors import InvalidRequestException, ResourceNotFoundException
 from sekisho.logic.arns import parse_arn
+from sekisho.logic.domains import suffix
 from sekisho.services.call import Call
 from sekisho.services.tagging import put_tags
 from sekisho.services.work import Document
@@ -16,6 +17,7 @@ TAGGABLE = frozenset(
         "billinggroup",
         "cacert",
         "certificateprovider",
+        "domainconfiguration",
         "package",
         "packageversion",
         "policy",
@@ -60,5 +62,9 @@ async def _require_taggable(call: Call, resource_arn: str) -> None:
         kind, name = "packageversion", name.replace("/version/", "/", 1)
     if kind not in TAGGABLE:
         raise InvalidRequestException(f"a resource of type {kind} cannot be tagged: {resource_arn}")
+    if kind == "domainconfiguration":
+        name, _, given = name.partition("/")
+        if name and f"/{given}" != suffix(call.region, call.account, name):
+            raise ResourceNotFoundException(f"{resource_arn} does not exist")
     if (arn.account, arn.region) != (call.account, call.region) or not await call.work.get(kind, name):
         raise ResourceNotFoundException(f"{resource_arn} does not exist")

@@ -26,7 +26,7 @@ from sekisho.aws.patterns import compile_pattern
 from sekisho.aws.request import Request, Response
 from sekisho.aws.service import PREFERENCE, Service
 
-SERVICES = ("iot", "iot-data", "iot-jobs-data", "iam", "sts", "iotidentity", "sekisho")
+SERVICES = ("iot", "iot-data", "iot-jobs-data", "iam", "sts", "acm", "iotidentity", "sekisho")
 
 SUBSECONDS = hasattr(botocore.serialize, "TIMESTAMP_PRECISION_DEFAULT")
 """Older clients send whole seconds."""
@@ -50,6 +50,16 @@ ALPHABETS = ("abcdefXYZ", "0123456789", "0123456789abcdef", "ABCDEF", "abc-_9", 
 SAMPLES = (
     "arn:aws:iot:eu-west-1:123456789012:thing/a b",
     "arn:aws:acm:eu-west-1:123456789012:certificate/ab-c1",
+    "arn:aws:acm:eu-west-1:123456789012:acme-endpoint/ab-c1",
+    "arn:aws:acm:eu-west-1:123456789012:acme-endpoint/a/acme-external-account-binding/b",
+    "arn:aws:acm:eu-west-1:123456789012:acme-endpoint/a/acme-domain-validation/b",
+    "arn:aws:iam::123456789012:role/a",
+    "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    "arn:aws:acm-pca:eu-west-1:123456789012:certificate-authority/a",
+    "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+    "a.example.com",
+    "0a:1b",
+    "Z0",
     "https://example.com/a",
     "https://ingestion-a1.b2.sfdcnow.com/streams/s/t/event",
     "12",
@@ -90,7 +100,8 @@ class Values:
     def structure(self, shape: StructureShape, depth: int = 0, leave_out: float = 0.4) -> dict[str, Any]:
         found = {}
         if shape.is_tagged_union:
-            name = self.random.choice(list(shape.members))
+            # Some contain themselves, and name last what does not.
+            name = self.random.choice(list(shape.members)[-1 if depth > 4 else 0 :])
             return {name: self.value(shape.members[name], depth + 1)}
         for name, member in shape.members.items():
             wanted = name in shape.required_members

@@ -78,15 +78,19 @@ def test_errors_come_back(name: str, error_name: str) -> None:
     raised = getattr(errors, error_name)
     for round in range(ROUNDS):
         members = epochs(Values(f"{name} {error_name} {round}").structure(shape, leave_out=0.2))
-        text = members.pop("message", "") or "what was wrong: <ü> \n & so on"
+        spelled = next((name for name in shape.members if name.lower() == "message"), "message")
+        text = members.pop(spelled, "") or "what was wrong: <ü> \n & so on"
         response = known.serialize_error(raised(text, **members), "request-2")
-        assert response.status == shape.metadata["error"]["httpStatusCode"] == known.error_status(error_name)
+        # Some models say no status: then it is whose fault it is.
+        fault = 500 if error_name.startswith("Internal") else 400
+        status = shape.metadata.get("error", {}).get("httpStatusCode", fault)
+        assert response.status == status == known.error_status(error_name)
         parsed = read_by_client(known, response, None)
         assert parsed["Error"]["Code"] == shape.error_code
         assert parsed["Error"]["Message"] == text
         assert parsed["ResponseMetadata"]["RequestId"] == "request-2"
         if known.protocol != "query":
-            expected = {"message": text} | members
+            expected = {spelled: text} | members
             assert {key: parsed[key] for key in shape.members if key in parsed} == expected
 
 
