@@ -54,6 +54,7 @@ from sekisho.services.places import ACCOUNT, Places, load_accounts
 from sekisho.services.principals import Principals
 from sekisho.services.refusals import Refusals
 from sekisho.services.registration_tasks import TASK
+from sekisho.services.registry_events import RegistryEvents
 from sekisho.services.revocations import REVOKED, RevocationLists
 from sekisho.store.changes import Change
 from sekisho.store.feed import Feed
@@ -155,6 +156,7 @@ class Node:
             functions,
             connections=registry,
             objects=objects,
+            events=(events := RegistryEvents(store)),
         )
         api = Api(deps, services, MODULES)
         FleetProvisioning(hub, api)
@@ -179,6 +181,7 @@ class Node:
                     tasks.wake()
                 elif change.kind == TASK:
                     bulk.wake()
+            await events.changed(changes)
             await hub.changed(changes)
             await triggers.changed(changes)
 
@@ -186,8 +189,11 @@ class Node:
         undo.push_async_callback(hub.close)
         await hub.start(places.all)
         await triggers.start(places.all)
+        await events.start(places.all)
+        await registry.outbox.start()
         self._run(feed.run(changed), "feed")
         self._run(hub.mailbox.run(), "mailbox")
+        self._run(registry.outbox.run(), "outbox")
         self._run(hub.sessions.run(), "sessions")
         self._run(hub.wills.run(), "wills")
         self._run(hub.retained.run(), "retained")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
@@ -11,10 +11,12 @@ import orjson
 from sekisho.broker.hub import Hub, both
 from sekisho.broker.items import Handed
 from sekisho.broker.mailbox import NEVER, Stored
+from sekisho.broker.outbox import Outbox
 from sekisho.mqtt.message import Message
 from sekisho.mqtt.packets import Connect
 from sekisho.mqtt.reasons import Reason
 from sekisho.services.live import Address, Group, Link, Presence, Sent
+from sekisho.services.work import Posted
 from sekisho.store.connections import Connection
 
 if TYPE_CHECKING:
@@ -111,6 +113,7 @@ class Registry:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        self.outbox = Outbox(hub)
 
     def publish(self, message: Message) -> Awaitable[None] | None:
         """Give a message to whom its topic reaches, and keep it if it is to be retained."""
@@ -187,6 +190,9 @@ class Registry:
     def why_not_retained(self, account: str, region: str, payload: bytes) -> str | None:
         retained = self._hub.retained
         return retained.words() if retained.refuses(account, region, payload) else None
+
+    async def post(self, posted: Sequence[Posted]) -> None:
+        await self.outbox.post(posted)
 
     async def settle(self) -> None:
         hub = self._hub

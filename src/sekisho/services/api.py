@@ -186,12 +186,18 @@ class Api:
             call = Call(deps, caller, service, operation, now, work, self.check, answers)
             result = await bound.function(call, **members)
             try:
+                if work.writes:
+                    await deps.events.add_to(work)
                 if work.writes or audit:
                     made = (result or {}).get("certificateArn")
                     line = self._audit(caller, service, operation, resource, "Success", now, made)
                     await work.commit(*line)
             except Conflict:
                 continue
+            if work.writes:
+                deps.events.committed(work)
+            if work.posted:
+                await deps.connections.post(work.posted)
             for message in work.messages:
                 delivered = deps.publish(message)
                 if delivered is not None:

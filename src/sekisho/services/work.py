@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import orjson
 
 from sekisho.mqtt.message import Message
-from sekisho.store import tables
+from sekisho.store import outbox, tables
 from sekisho.store.statement import Statement
 from sekisho.store.store import Store
 
@@ -25,15 +25,57 @@ class Link(NamedTuple):
     body: Document
 
 
+class Edit(NamedTuple):
+    """One resource that a unit of work changes; absent is None. Both documents have their own versions."""
+
+    kind: str
+    id: str
+    before: Document | None
+    after: Document | None
+
+
+class LinkEdit(NamedTuple):
+    """One link that a unit of work makes (``body`` is None: takes away), whether or not it is there."""
+
+    kind: str
+    source: str
+    target: str
+    body: Document | None
+
+
+class Posted(NamedTuple):
+    """A message that is a row of the outbox."""
+
+    seq: int
+    message: Message
+
+
 @dataclass(slots=True)
 class Slot:
-    """One resource as read (version 0: absent) and as it shall be (body None: absent)."""
+    """One resource as read (version 0: absent) and as it shall be (body None: absent).
+
+    ``read`` is what there was before the first write, with its time of update; None while there is none.
+    """
 
     version: int
     body: Document | None
     created: float
     updated: float
     dirty: bool = False
+    read: tuple[Document | None, float, float] | None = None
+
+    def write(self) -> None:
+        if not self.dirty:
+            self.dirty = True
+            self.read = (self.body, self.created, self.updated)
+
+    def edit(self, kind: str, id: str) -> Edit:
+        body, created, updated = self.read or (None, 0.0, 0.0)
+        before = document(body, self.version, created, updated) if body is not None else None
+        after = None
+        if self.body is not None:
+            after = document(self.body, self.version + 1, self.created, self.updated)
+        return Edit(kind, id, before, after)
 
 
 def document(body: Document, version: int, created: float, updated: float) -> Document:
@@ -55,6 +97,11 @@ class Work:
         self.region = region
         self.now = now
         self.messages: list[Message] = []
+        """What is published once the operation is done, whether or not it commits anything."""
+        self.events: list[Message] = []
+        """What the commit causes: each becomes a row in it, so that it reaches its receivers whatever happens
+        to the node then. In the end they are in ``posted``."""
+        self.posted: list[Posted] = []
         self.also: list[Statement] = []
         """Further statements of the commit, beside those that this object makes."""
         self._slots: dict[tuple[str, str], Slot] = {}
@@ -69,7 +116,7 @@ class Work:
         work = self._elsewhere.get((account, region))
         if work is None:
             work = self._elsewhere[account, region] = Work(self.store, account, region, self.now)
-            work.messages = self.messages
+            work.messages, work.events = self.messages, self.events
         return work
 
     def is_new(self, kind: str, id: str, arn: str) -> None:
@@ -102,11 +149,11 @@ class Work:
         """Create or replace a resource; the answer is the document as it will be."""
         slot = await self._slot(kind, id)
         created = slot.body is None
+        slot.write()
         slot.body = {k: v for k, v in body.items() if k not in DERIVED and v is not None}
         slot.updated = self.now
         if created:
             slot.created = self.now
-        slot.dirty = True
         self._change(kind, id, what or ("created" if created else "updated"))
         version = slot.version + 1
         return document(slot.body, version, slot.created, slot.updated)
@@ -114,8 +161,8 @@ class Work:
     async def delete(self, kind: str, id: str) -> None:
         slot = await self._slot(kind, id)
         if slot.body is not None:
+            slot.write()
             slot.body = None
-            slot.dirty = True
             self._change(kind, id, "deleted")
 
     async def page(
@@ -197,6 +244,15 @@ class Work:
             )
         return links
 
+    async def has_link(self, kind: str, source: str, target: str) -> bool:
+        """Whether the database has a link, whatever this work will do to it; the commit proves it again."""
+        place = (self.account, self.region, kind, source, target)
+        if await self.store.fetch(*tables.get_link(*place)):
+            self._guards.append(tables.guard_link(*place))
+            return True
+        self._guards.append(tables.guard_no_link(*place))
+        return False
+
     def link(self, kind: str, source: str, target: str, body: Document | None = None) -> None:
         self._links[kind, source, target] = body or {}
         self._change(kind, target, f"linked {source}")
@@ -209,15 +265,41 @@ class Work:
         self._changes.append(tables.append_change(self.account, self.region, kind, id, what, self.now))
 
     @property
+    def places(self) -> Sequence[Work]:
+        """This unit of work in all its places, its own first."""
+        return (self, *self._elsewhere.values())
+
+    def edits(self) -> Iterator[Edit]:
+        """The resources of this place that the commit will have changed, in the order of their reading."""
+        for (kind, id), slot in self._slots.items():
+            if slot.dirty:
+                edit = slot.edit(kind, id)
+                if edit.before is not None or edit.after is not None:
+                    yield edit
+
+    def edit_of(self, kind: str, id: str) -> Edit | None:
+        """What the commit changes of one resource of this place, if it does."""
+        slot = self._slots.get((kind, id))
+        return slot.edit(kind, id) if slot is not None and slot.dirty else None
+
+    def link_edits(self) -> Iterator[LinkEdit]:
+        for (kind, source, target), body in self._links.items():
+            yield LinkEdit(kind, source, target, body)
+
+    @property
     def writes(self) -> bool:
         return bool(self._changes) or any(work.writes for work in self._elsewhere.values())
 
     async def commit(self, *also: Statement) -> None:
         """Write everything, and ``also``, in one transaction."""
-        works = [self, *self._elsewhere.values()]
+        works = self.places
         statements = [statement for work in works for statement in work._statements()]
         changes = [change for work in works for change in work._changes]
-        await self.store.commit([*statements, *changes, *self.also, *also])
+        first = len(statements)
+        statements += [_outgoing(message) for message in self.events]
+        rows = await self.store.commit([*statements, *changes, *self.also, *also])
+        made = rows[first : len(statements)]
+        self.posted = [Posted(row[0]["seq"], m) for row, m in zip(made, self.events, strict=True)]
 
     def _statements(self) -> list[Statement]:
         statements = [*self._guards]
@@ -245,6 +327,12 @@ class Work:
         if slot.version:
             return tables.update_resource(*place, slot.version, dumps(slot.body), slot.updated)
         return tables.insert_resource(*place, dumps(slot.body), slot.created)
+
+
+def _outgoing(message: Message) -> Statement:
+    return outbox.put_outgoing(
+        message.account, message.region, message.topic, message.payload, message.received_at
+    )
 
 
 def dumps(body: Document) -> str:

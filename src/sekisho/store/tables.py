@@ -11,6 +11,7 @@ from sekisho.store.journals import append_audit, append_refusal, page_refusals, 
 from sekisho.store.leases import release_lease, take_lease
 from sekisho.store.links import (
     delete_link,
+    get_link,
     guard_link,
     guard_links_from_count,
     guard_links_to_count,
@@ -45,6 +46,7 @@ __all__ = [
     "delete_resource",
     "delete_resources",
     "fetch_one",
+    "get_link",
     "get_resource",
     "guard_absent",
     "guard_link",
