@@ -20,6 +20,7 @@ from sekisho import __version__
 from sekisho.aws.catalog import Catalog
 from sekisho.aws.request import Request
 from sekisho.broker.activation import inherited
+from sekisho.broker.client_log import watch_all
 from sekisho.broker.deadlines import Deadlines
 from sekisho.broker.extended import client_of
 from sekisho.broker.hub import Hub
@@ -50,6 +51,7 @@ from sekisho.services.bulk import Bulk
 from sekisho.services.call import Deps, Principal
 from sekisho.services.civil_time import read_clock
 from sekisho.services.identity import Identities
+from sekisho.services.log_files import LogFiles
 from sekisho.services.places import ACCOUNT, Places, load_accounts
 from sekisho.services.principals import Principals
 from sekisho.services.refusals import Refusals
@@ -141,6 +143,10 @@ class Node:
             enforce_limits=config["mqtt.enforce_limits"] == "true",
             multi_account_certificates=config["multi_account_certificates"],
         )
+        logs = hub.logs
+        files = logs.files = LogFiles(config.data / "logs", config["logs.bytes"], config["logs.files"])
+        refusals.listener = logs.refused
+        undo.push_async_callback(files.flush)
         await bus.subscribe("*", "*", "#", hub.deliver)
         services = load_services()
         registry = Registry(hub)
@@ -157,6 +163,7 @@ class Node:
             connections=registry,
             objects=objects,
             events=(events := RegistryEvents(store)),
+            logs=logs,
         )
         api = Api(deps, services, MODULES)
         FleetProvisioning(hub, api)
@@ -183,6 +190,7 @@ class Node:
                     bulk.wake()
             await events.changed(changes)
             await hub.changed(changes)
+            await watch_all(hub, await logs.changed(changes))
             await triggers.changed(changes)
 
         deadlines = Deadlines(_timed_out)
@@ -190,6 +198,7 @@ class Node:
         await hub.start(places.all)
         await triggers.start(places.all)
         await events.start(places.all)
+        await logs.start(places.all)
         await registry.outbox.start()
         self._run(feed.run(changed), "feed")
         self._run(hub.mailbox.run(), "mailbox")
@@ -200,6 +209,7 @@ class Node:
         self._run(hub.journal.run(), "connections")
         self._run(hub.resend(), "resends")
         self._run(refusals.run(), "refusals")
+        self._run(files.run(), "logs")
         self._run(tasks.run(), "tasks")
         self._run(bulk.run(), "bulk registration")
         self._run(self._watch(deadlines), "deadlines")

@@ -13,6 +13,7 @@ import structlog
 from sekisho.broker import presence
 from sekisho.broker.admission import Admission, Refused
 from sekisho.broker.authorizer import Authorizer
+from sekisho.broker.client_log import ClientLog, watch
 from sekisho.broker.delivery import Delivery
 from sekisho.broker.publisher import Publisher
 from sekisho.broker.registry import Entry, closed, opened
@@ -75,6 +76,7 @@ class Client:
         "entry",
         "hub",
         "joined",
+        "log",
         "peer",
         "principal_id",
         "publisher",
@@ -115,6 +117,7 @@ class Client:
         self.subscriber = Subscriber(self)
         self.disconnect_reason = ""
         self.entry: Entry | None = None
+        self.log: ClientLog | None = None
         self.version = 0
         """The number of this connection among those of its client id, for events."""
         self.joined = False
@@ -205,6 +208,8 @@ class Client:
         if will is not None and self.publisher.allows(will.topic):
             hub.announce_will(self, will)
         self.announce(presence.disconnected, reason, self._by_client, self.version)
+        if self.log is not None:
+            self.log.disconnected(reason)
 
     def timed_out(self) -> None:
         """The deadline passed: no CONNECT in time, or silence for 1.5 × keep alive [MQTT-3.1.2-22]."""
@@ -259,6 +264,8 @@ class Client:
         self.version = hub.join(self)
         self.joined = True
         present, self.durable = await hub.sessions.open(self, packet)
+        if hub.logs.on:
+            await watch(self)
         if self.transport.is_closing():  # it went, or was taken over, in between
             if self.durable is not None:
                 hub.sessions.left(self.durable, self)
@@ -270,6 +277,8 @@ class Client:
         if self.durable is not None:
             self.durable.begin(self, present)
         self.announce(presence.connected, self.peer.address, self.version)
+        if self.log is not None:
+            self.log.connected()
         if hub.changes_seen != seen:
             # It may have been judged by what was read before a change whose feed did not find it here yet.
             hub.spawn(self.refresh())

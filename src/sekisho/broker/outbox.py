@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from sekisho.broker.hub import both
+from sekisho.broker.both import both
 from sekisho.mqtt.message import Message
 from sekisho.services.work import Posted
 from sekisho.store import outbox

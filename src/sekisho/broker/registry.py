@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from sekisho.broker.hub import Hub, both
+from sekisho.broker.both import both
+from sekisho.broker.hub import Hub
 from sekisho.broker.items import Handed
 from sekisho.broker.mailbox import NEVER, Stored
 from sekisho.broker.outbox import Outbox
@@ -178,7 +179,7 @@ class Registry:
         receipt = Receipt(client)
         token = Handed(Stored(0, message, NEVER), receipt)
         client.connection.publish(topic, message.payload, 1, False, message.properties, token)
-        client.delivery.delivered += 1
+        client.delivery.count(message)
         client.flush()
         try:
             async with asyncio.timeout(timeout):
@@ -237,5 +238,5 @@ def _write(client: Client, message: Message) -> Sent:
     if transport.get_write_buffer_size() > transport.high_water:
         return Sent.FULL
     transport.write(message.wire(client.connection.version))
-    client.delivery.delivered += 1
+    client.delivery.count(message)
     return Sent.DONE

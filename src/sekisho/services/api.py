@@ -145,8 +145,11 @@ class Api:
             about = authorized_arn(operation, members, resource)
             self._authorize(caller, service, operation, about, members)
             self.check(service, operation, members)
-            return await self._run(bound, caller, service, operation, members, resource, audit)
+            result = await self._run(bound, caller, service, operation, members, resource, audit)
+            self._log(caller, service, operation, members, None)
+            return result
         except AwsError as error:
+            self._log(caller, service, operation, members, error.code)
             if audit or isinstance(error, AccessDeniedException | ForbiddenException):
                 await self._write_failure(caller, service, operation, resource, error)
             raise
@@ -156,6 +159,13 @@ class Api:
         except Exception:
             log.exception("operation failed", operation=operation, request=caller.request_id)
             raise InternalFailureException("An internal failure occurred") from None
+
+    def _log(
+        self, caller: Caller, service: str, operation: str, members: Mapping[str, Any], error: str | None
+    ) -> None:
+        logs = self.deps.logs
+        if logs is not None and logs.on:
+            logs.operation(caller, service, operation, members, error)
 
     async def _resource(
         self, caller: Caller, service: str, operation: str, members: Mapping[str, Any]

@@ -82,6 +82,19 @@ class NoEvents:
         """Nothing is said."""
 
 
+class Log(Protocol):
+    """What operations are logged to, as far as an account's logging options go."""
+
+    @property
+    def on(self) -> bool:
+        """Whether anything of anybody can be logged."""
+        ...
+
+    def operation(
+        self, caller: Caller, service: str, operation: str, given: Mapping[str, Any], error: str | None
+    ) -> None: ...
+
+
 @dataclass(slots=True)
 class Deps:
     """What operations may use. ``publish`` hands a message to the broker, ``connections`` is the broker;
@@ -100,6 +113,7 @@ class Deps:
     objects: Any = None
     link: Any = None
     events: Events = field(default_factory=NoEvents)
+    logs: Log | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
 
