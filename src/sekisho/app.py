@@ -10,6 +10,7 @@ import socket
 import uuid
 from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,7 @@ class Node:
         )
         logs = hub.logs
         files = logs.files = LogFiles(config.data / "logs", config["logs.bytes"], config["logs.files"])
+        logs.follow = partial(watch_all, hub)
         refusals.listener = logs.refused
         undo.push_async_callback(files.flush)
         await bus.subscribe("*", "*", "#", hub.deliver)
@@ -190,7 +192,7 @@ class Node:
                     bulk.wake()
             await events.changed(changes)
             await hub.changed(changes)
-            await watch_all(hub, await logs.changed(changes))
+            await logs.changed(changes)
             await triggers.changed(changes)
 
         deadlines = Deadlines(_timed_out)

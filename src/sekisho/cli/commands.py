@@ -1,4 +1,4 @@
-"""The commands of ``sekisho`` that begin here: ``up``, ``env``, ``account``, ``explain``, ``logs``, ``clock`` …"""
+"""``sekisho up``, ``env``, ``account``, ``explain``, ``logs``, ``clock``, ``settings``, ``demo`` and more."""
 
 from __future__ import annotations
 

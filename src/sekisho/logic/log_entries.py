@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from sekisho.logic.arns import kind_and_name, parse_arn
 from sekisho.logic.log_levels import CONNECT, NOT_AUTHENTICATED, PUBLISH_IN, PUBLISH_OUT, SUBSCRIBE
 
 SUCCESS, FAILURE = "Success", "Failure"
@@ -72,7 +73,7 @@ def of_refusal(refusal: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
         reason = "REFUSED"
     members: dict[str, Any] = {
         "protocol": MQTT,
-        "topicName": None if event == CONNECT else refusal.get("resource"),
+        "topicName": None if event == CONNECT else _name(refusal.get("resource", "")),
         "clientId": refusal["clientId"],
         "principalId": refusal.get("certificateId") or refusal.get("principal"),
         "sourceIp": refusal.get("sourceIp"),
@@ -83,3 +84,12 @@ def of_refusal(refusal: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
         event = NOT_AUTHENTICATED
         members["authenticationType"] = "AWS_SIGV4" if refusal.get("principal") else "AWS_X509"
     return event, members
+
+
+def _name(resource: str) -> str:
+    """A topic or filter, of which a refusal names the ARN when policies were asked."""
+    try:
+        kind, name = kind_and_name(parse_arn(resource).resource)
+    except ValueError:
+        return resource
+    return name if kind in ("topic", "topicfilter") else resource

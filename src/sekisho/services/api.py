@@ -206,6 +206,8 @@ class Api:
                 continue
             if work.writes:
                 deps.events.committed(work)
+                if deps.logs is not None:
+                    await deps.logs.committed(work)
             if work.posted:
                 await deps.connections.post(work.posted)
             for message in work.messages:

@@ -7,7 +7,7 @@ for it; while none at all is, :attr:`Logs.on` is false, and nothing else is aske
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -18,6 +18,7 @@ from sekisho.logic.log_levels import ERROR, INFO, PUBLISH_IN, SEVERITY, EventLev
 from sekisho.services.call import Caller
 from sekisho.services.log_files import LogFiles
 from sekisho.services.logging_options import LEVEL, MOST, NEW, OLD, THE_ONE
+from sekisho.services.work import Work
 from sekisho.store import tables
 from sekisho.store.changes import Change
 from sekisho.store.statement import StoreError
@@ -62,13 +63,15 @@ class Logs:
         """Whether anything of anybody can be logged."""
         self.failed = 0
         """Messages whose publishing was refused, as far as they were looked at."""
+        self.follow: Callable[[frozenset[Place]], Awaitable[None]] | None = None
+        """Has the clients of places logged as the options are now."""
 
     async def start(self, places: Sequence[Place]) -> None:
         for place in places:
             await self._read(*place)
 
-    async def changed(self, changes: Sequence[Change]) -> frozenset[Place]:
-        """The places in which what is logged of clients may be another now."""
+    async def changed(self, changes: Sequence[Change]) -> None:
+        """Take over what the change feed says of options, and of who is in which group."""
         places = {(change.account, change.region) for change in changes if change.kind in KINDS}
         for place in places:
             await self._read(*place)
@@ -77,7 +80,16 @@ class Logs:
             levels = self._levels.get(place)
             if change.kind in MEMBERSHIPS and levels is not None and levels.has_groups:
                 places.add(place)
-        return frozenset(places)
+        if places and self.follow is not None:
+            await self.follow(frozenset(places))
+
+    async def committed(self, work: Work) -> None:
+        """Options that this node has just committed hold for what comes after their operation, whenever the
+        change feed gets there."""
+        if work.touches(KINDS):
+            await self._read(work.account, work.region)
+            if self.follow is not None:
+                await self.follow(frozenset({(work.account, work.region)}))
 
     async def _read(self, account: str, region: str) -> None:
         found: dict[str, dict[str, Any]] = {}

@@ -282,6 +282,10 @@ class Work:
         slot = self._slots.get((kind, id))
         return slot.edit(kind, id) if slot is not None and slot.dirty else None
 
+    def touches(self, kinds: frozenset[str]) -> bool:
+        """Whether the commit changes a resource of one of these kinds in this place."""
+        return any(kind in kinds and slot.dirty for (kind, _), slot in self._slots.items())
+
     def link_edits(self) -> Iterator[LinkEdit]:
         for (kind, source, target), body in self._links.items():
             yield LinkEdit(kind, source, target, body)
