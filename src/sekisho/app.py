@@ -21,7 +21,7 @@ from sekisho import __version__
 from sekisho.aws.catalog import Catalog
 from sekisho.aws.request import Request
 from sekisho.broker.activation import inherited
-from sekisho.broker.client_log import watch_all
+from sekisho.broker.client_log import follow
 from sekisho.broker.deadlines import Deadlines
 from sekisho.broker.extended import client_of
 from sekisho.broker.hub import Hub
@@ -146,7 +146,7 @@ class Node:
         )
         logs = hub.logs
         files = logs.files = LogFiles(config.data / "logs", config["logs.bytes"], config["logs.files"])
-        logs.follow = partial(watch_all, hub)
+        logs.follow = partial(follow, hub)
         refusals.listener = logs.refused
         undo.push_async_callback(files.flush)
         await bus.subscribe("*", "*", "#", hub.deliver)

@@ -41,8 +41,8 @@ def lines(folder: Path, group: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def change(kind: str) -> Change:
-    return Change(1, A, R, kind, "", "", 1.0)
+def change(kind: str, what: str = "updated") -> Change:
+    return Change(1, A, R, kind, "", what, 1.0)
 
 
 def test_a_client_is_logged_as_its_thing_s_groups_say(run, tmp_path):  # noqa: F811
@@ -73,24 +73,21 @@ def test_a_client_is_logged_as_its_thing_s_groups_say(run, tmp_path):  # noqa: F
 def test_who_follows_hears_of_options_and_of_groups_that_count(run, tmp_path):  # noqa: F811
     async def body(store: Store) -> None:
         logs, _ = made(store, tmp_path)
-        heard: list[frozenset[tuple[str, str]]] = []
-
-        async def follow(places: frozenset[tuple[str, str]]) -> None:
-            heard.append(places)
-
-        logs.follow = follow
+        heard: list[tuple[tuple[str, str], frozenset[str] | None]] = []
+        logs.follow = lambda place, things: heard.append((place, things))
         await put(store, NEW, THE_ONE, {"defaultLogLevel": "INFO"})
-        await logs.changed([change("thing"), change("thing-group")])
+        await logs.changed([change("thing"), change("thing-group", "linked lamp")])
         assert heard == []
         await logs.changed([change(NEW), change(NEW)])
-        assert heard == [frozenset({HERE})]
-        await logs.changed([change("thing-group")])
+        assert heard == [(HERE, None)]
+        await logs.changed([change("thing-group", "linked lamp")])
         assert len(heard) == 1
         target = {"targetType": "THING_GROUP", "targetName": "root", "logLevel": "INFO"}
         await put(store, LEVEL, "THING_GROUP/root", target)
         await logs.changed([change(LEVEL)])
-        await logs.changed([change("group-parent")])
-        assert len(heard) == 3
+        await logs.changed([change("thing-group", "linked lamp"), change("thing-group", "unlinked heater")])
+        await logs.changed([change("group-parent", "linked leaf")])
+        assert heard[1:] == [(HERE, None), (HERE, frozenset({"lamp", "heater"})), (HERE, None)]
 
     run(body)
 

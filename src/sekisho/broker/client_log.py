@@ -29,6 +29,7 @@ from sekisho.mqtt.packets import Publish
 if TYPE_CHECKING:
     from sekisho.broker.client import Client, Handler
     from sekisho.broker.hub import Hub
+    from sekisho.services.logs import Logs
 
 
 class ClientLog:
@@ -80,16 +81,24 @@ class ClientLog:
 
 async def watch(client: Client) -> None:
     """Have a client logged as the options are now."""
-    logs = client.hub.logs
-    levels: Levels | None = logs.levels_of(client.account, client.region)
+    logs: Logs = client.hub.logs
+    place = (client.account, client.region)
+    thing = client.authorizer.identity.thing
+    groups: tuple[frozenset[str], ...] = ()
+    levels = logs.levels_of(*place)
+    while levels is not None and levels.has_groups and thing is not None:
+        groups = await logs.groups_of(*place, thing.name)
+        before, levels = levels, logs.levels_of(*place)
+        if levels is before:
+            break
+    _log(client, levels, groups)
+
+
+def _log(client: Client, levels: Levels | None, groups: tuple[frozenset[str], ...]) -> None:
+    who = Who(client.client_id, client.principal_id, client.address, groups)
     wanted: frozenset[str] = frozenset()
-    who = Who(client.client_id, client.principal_id, client.address)
     if levels is not None:
-        thing = client.authorizer.identity.thing
-        if levels.has_groups and thing is not None:
-            groups = await logs.groups_of(client.account, client.region, thing.name)
-            who = who._replace(groups=groups)
-        wanted = frozenset(event for event in OF_A_CONNECTION if levels.threshold(event, who) >= INFO)
+        wanted = frozenset([event for event in OF_A_CONNECTION if levels.threshold(event, who) >= INFO])
     handlers = client._handlers if client.log is None else client.log.handlers
     client.log = ClientLog(client, wanted, who, handlers) if wanted else None
     client.publisher.trace = ""
@@ -98,11 +107,29 @@ async def watch(client: Client) -> None:
     client._handlers = handlers
 
 
-async def watch_all(hub: Hub, places: frozenset[tuple[str, str]]) -> None:
-    """The options of places have changed: those of the clients that are there follow."""
-    for client in list(hub.all_clients()):
-        if (client.account, client.region) in places and client.joined:
+def follow(hub: Hub, place: tuple[str, str], things: frozenset[str] | None) -> None:
+    """The options of a place have changed, or the groups of things: who is there follows, at once unless
+    the database must be asked for groups."""
+    levels = hub.logs.levels_of(*place)
+    clients = [client for client in hub.space(*place).clients.values() if client.joined]
+    if things is not None:
+        clients = [client for client in clients if _thing_of(client) in things]
+    if levels is not None and levels.has_groups:
+        hub.spawn(_watch_each(clients))
+        return
+    for client in clients:
+        _log(client, levels, ())
+
+
+async def _watch_each(clients: Sequence[Client]) -> None:
+    for client in clients:
+        if client.joined:
             await watch(client)
+
+
+def _thing_of(client: Client) -> str:
+    thing = client.authorizer.identity.thing
+    return thing.name if thing is not None else ""
 
 
 def _logged(client: Client, publish: Handler) -> Handler:

@@ -7,7 +7,8 @@ for it; while none at all is, :attr:`Logs.on` is false, and nothing else is aske
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -33,7 +34,7 @@ OLD_GROUP = "AWSIotLogs"
 """The log groups of AWS: of V2 logging, and of the older."""
 
 KINDS = frozenset({OLD, NEW, LEVEL})
-MEMBERSHIPS = frozenset({"thing-group", "group-parent"})
+MEMBER, PARENT = "thing-group", "group-parent"
 
 DEEPEST = 10
 """Levels of groups that are looked at; the registry allows fewer."""
@@ -63,8 +64,8 @@ class Logs:
         """Whether anything of anybody can be logged."""
         self.failed = 0
         """Messages whose publishing was refused, as far as they were looked at."""
-        self.follow: Callable[[frozenset[Place]], Awaitable[None]] | None = None
-        """Has the clients of places logged as the options are now."""
+        self.follow: Callable[[Place, frozenset[str] | None], None] | None = None
+        """Has the clients of a place, or those of some of its things, logged as the options are now."""
 
     async def start(self, places: Sequence[Place]) -> None:
         for place in places:
@@ -74,22 +75,31 @@ class Logs:
         """Take over what the change feed says of options, and of who is in which group."""
         places = {(change.account, change.region) for change in changes if change.kind in KINDS}
         for place in places:
-            await self._read(*place)
+            await self._take_over(place)
+        members: dict[Place, set[str]] = defaultdict(set)
         for change in changes:
             place = (change.account, change.region)
             levels = self._levels.get(place)
-            if change.kind in MEMBERSHIPS and levels is not None and levels.has_groups:
-                places.add(place)
-        if places and self.follow is not None:
-            await self.follow(frozenset(places))
+            if levels is None or not levels.has_groups or self.follow is None:
+                continue
+            if change.kind == MEMBER:
+                members[place].add(change.what.partition(" ")[2])
+            elif change.kind == PARENT:
+                self.follow(place, None)
+        for place, things in members.items():
+            if self.follow is not None:
+                self.follow(place, frozenset(things))
 
     async def committed(self, work: Work) -> None:
         """Options that this node has just committed hold for what comes after their operation, whenever the
         change feed gets there."""
         if work.touches(KINDS):
-            await self._read(work.account, work.region)
-            if self.follow is not None:
-                await self.follow(frozenset({(work.account, work.region)}))
+            await self._take_over((work.account, work.region))
+
+    async def _take_over(self, place: Place) -> None:
+        await self._read(*place)
+        if self.follow is not None:
+            self.follow(place, None)
 
     async def _read(self, account: str, region: str) -> None:
         found: dict[str, dict[str, Any]] = {}
@@ -117,7 +127,7 @@ class Logs:
     async def groups_of(self, account: str, region: str, thing: str) -> tuple[frozenset[str], ...]:
         """The groups of a thing, then those above them, and so on; none when the database does not answer."""
         found: list[frozenset[str]] = []
-        kind, names = "thing-group", [thing]
+        kind, names = MEMBER, [thing]
         try:
             while names and len(found) < DEEPEST:
                 above: set[str] = set()
@@ -125,7 +135,7 @@ class Logs:
                     query = tables.links_from(account, region, kind, name, after="", limit=100)
                     above.update(row["target"] for row in await self._store.fetch(*query))
                 found.append(frozenset(above))
-                kind, names = "group-parent", sorted(above)
+                kind, names = PARENT, sorted(above)
         except StoreError as error:
             log.warning("the groups of a thing are not known", thing=thing, error=str(error))
         return tuple(found)
