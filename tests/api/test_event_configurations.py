@@ -24,7 +24,7 @@ EVERY = {
 
 
 @pytest.fixture
-def tenant(node):
+def iot(node):
     """A client of an account that nothing has been configured in."""
     account = re.search(r"\d{12}", node.command("account", "create"))[0]
     return node.client("iot", account=account)
@@ -40,36 +40,36 @@ def update(iot, **given: bool) -> None:
     iot.update_event_configurations(eventConfigurations={name: {"Enabled": on} for name, on in given.items()})
 
 
-def test_nothing_is_enabled_before_it_was(tenant):
-    assert enabled(tenant) == set()
-    assert "creationDate" not in tenant.describe_event_configurations()
+def test_nothing_is_enabled_before_it_was(iot):
+    assert enabled(iot) == set()
+    assert "creationDate" not in iot.describe_event_configurations()
 
 
-def test_what_is_not_named_stays(tenant):
-    update(tenant, THING=True, THING_TYPE=True)
-    first = tenant.describe_event_configurations()
-    update(tenant, THING=False, CERTIFICATE=True, CA_CERTIFICATE=True)
-    assert enabled(tenant) == {"THING_TYPE", "CERTIFICATE", "CA_CERTIFICATE"}
-    second = tenant.describe_event_configurations()
+def test_what_is_not_named_stays(iot):
+    update(iot, THING=True, THING_TYPE=True)
+    first = iot.describe_event_configurations()
+    update(iot, THING=False, CERTIFICATE=True, CA_CERTIFICATE=True)
+    assert enabled(iot) == {"THING_TYPE", "CERTIFICATE", "CA_CERTIFICATE"}
+    second = iot.describe_event_configurations()
     assert second["creationDate"] == first["creationDate"] <= second["lastModifiedDate"]
-    tenant.update_event_configurations()
-    tenant.update_event_configurations(eventConfigurations={"THING_TYPE": {}})
-    assert enabled(tenant) == {"CERTIFICATE", "CA_CERTIFICATE"}
+    iot.update_event_configurations()
+    iot.update_event_configurations(eventConfigurations={"THING_TYPE": {}})
+    assert enabled(iot) == {"CERTIFICATE", "CA_CERTIFICATE"}
 
 
-def test_repeating_changes_nothing(tenant):
+def test_repeating_changes_nothing(iot):
     for _ in range(2):
-        update(tenant, THING=True)
-        assert enabled(tenant) == {"THING"}
+        update(iot, THING=True)
+        assert enabled(iot) == {"THING"}
 
 
 @pytest.mark.parametrize("name", ["JOB", "JOB_EXECUTION", "POLICY"])
-def test_what_nobody_would_send_cannot_be_enabled(tenant, name):
+def test_what_nobody_would_send_cannot_be_enabled(iot, name):
     with not_implemented(f"eventConfigurations.{name}"):
-        update(tenant, THING=True, **{name: True})
-    assert enabled(tenant) == set()
-    update(tenant, **{name: False})
-    assert enabled(tenant) == set()
+        update(iot, THING=True, **{name: True})
+    assert enabled(iot) == set()
+    update(iot, **{name: False})
+    assert enabled(iot) == set()
 
 
 def test_an_event_that_there_is_not_is_refused(node):

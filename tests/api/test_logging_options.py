@@ -17,7 +17,7 @@ def account(node):
 
 
 @pytest.fixture
-def tenant(node, account):
+def iot(node, account):
     return node.client("iot", account=account)
 
 
@@ -36,20 +36,20 @@ def levels(iot, **members) -> list[tuple[str, str | None, str]]:
 # --- V2 ----------------------------------------------------------------------------------------------------
 
 
-def test_v2_is_not_configured_before_it_is(tenant):
+def test_v2_is_not_configured_before_it_is(iot):
     target = {"targetType": "CLIENT_ID", "targetName": "lamp"}
     for call in (
-        tenant.get_v2_logging_options,
-        tenant.list_v2_logging_levels,
-        lambda: tenant.set_v2_logging_level(logTarget=target, logLevel="INFO"),
+        iot.get_v2_logging_options,
+        iot.list_v2_logging_levels,
+        lambda: iot.set_v2_logging_level(logTarget=target, logLevel="INFO"),
     ):
         with refused("NotConfiguredException", 404, "SetV2LoggingOptions"):
             call()
 
 
-def test_v2_options_change_member_by_member(tenant, role):
-    tenant.set_v2_logging_options(roleArn=role, defaultLogLevel="INFO")
-    found = tenant.get_v2_logging_options()
+def test_v2_options_change_member_by_member(iot, role):
+    iot.set_v2_logging_options(roleArn=role, defaultLogLevel="INFO")
+    found = iot.get_v2_logging_options()
     assert {name: found[name] for name in ("roleArn", "defaultLogLevel", "disableAllLogs")} == {
         "roleArn": role,
         "defaultLogLevel": "INFO",
@@ -59,37 +59,37 @@ def test_v2_options_change_member_by_member(tenant, role):
         {"eventType": "Publish-In", "logLevel": "DEBUG", "logDestination": "publishes/in"},
         {"eventType": "Disconnect", "logDestination": "others"},
     ]
-    tenant.set_v2_logging_options(eventConfigurations=events)
-    found = tenant.get_v2_logging_options()
+    iot.set_v2_logging_options(eventConfigurations=events)
+    found = iot.get_v2_logging_options()
     assert (found["roleArn"], found["defaultLogLevel"]) == (role, "INFO")
     assert found["eventConfigurations"] == events
-    tenant.set_v2_logging_options(defaultLogLevel="WARN", disableAllLogs=True)
-    found = tenant.get_v2_logging_options()
+    iot.set_v2_logging_options(defaultLogLevel="WARN", disableAllLogs=True)
+    found = iot.get_v2_logging_options()
     assert (found["disableAllLogs"], found["defaultLogLevel"]) == (True, "WARN")
-    tenant.set_v2_logging_options(eventConfigurations=[])
-    found = tenant.get_v2_logging_options()
+    iot.set_v2_logging_options(eventConfigurations=[])
+    found = iot.get_v2_logging_options()
     assert (found["disableAllLogs"], found.get("eventConfigurations")) == (False, [])
 
 
-def test_verbose_shows_every_event(tenant, role):
+def test_verbose_shows_every_event(iot, role):
     events = [{"eventType": "Subscribe", "logLevel": "DEBUG"}]
-    tenant.set_v2_logging_options(roleArn=role, defaultLogLevel="WARN", eventConfigurations=events)
-    found = tenant.get_v2_logging_options(verbose=True)["eventConfigurations"]
+    iot.set_v2_logging_options(roleArn=role, defaultLogLevel="WARN", eventConfigurations=events)
+    found = iot.get_v2_logging_options(verbose=True)["eventConfigurations"]
     assert {one["eventType"]: one["logLevel"] for one in found} == {
         event: "DEBUG" if event == "Subscribe" else "WARN" for event in EVENT_TYPES
     }
 
 
-def test_logging_needs_a_role_that_may_be_passed(tenant, account, node, role):
+def test_logging_needs_a_role_that_may_be_passed(iot, account, node, role):
     with refused("InvalidRequestException", 400, "roleArn is missing"):
-        tenant.set_v2_logging_options(defaultLogLevel="INFO")
+        iot.set_v2_logging_options(defaultLogLevel="INFO")
     for wrong in ("role", "arn:aws:iam::000000000000:role/other", f"arn:aws:iam::{account}:user/other"):
         with refused("InvalidRequestException", 400, wrong):
-            tenant.set_v2_logging_options(roleArn=wrong)
+            iot.set_v2_logging_options(roleArn=wrong)
         with refused("InvalidRequestException", 400, wrong):
-            tenant.set_logging_options(loggingOptionsPayload={"roleArn": wrong})
-    tenant.set_v2_logging_options(disableAllLogs=True)
-    assert tenant.get_v2_logging_options()["disableAllLogs"] is True
+            iot.set_logging_options(loggingOptionsPayload={"roleArn": wrong})
+    iot.set_v2_logging_options(disableAllLogs=True)
+    assert iot.get_v2_logging_options()["disableAllLogs"] is True
     iam = node.client("iam", account=account)
     iam.create_user(UserName="logger")
     allowed = '{"Effect":"Allow","Action":"iot:Set*","Resource":"*"}'
@@ -110,24 +110,24 @@ def test_logging_needs_a_role_that_may_be_passed(tenant, account, node, role):
             call()
 
 
-def test_events_that_this_node_does_not_log_are_refused_by_name(tenant, role):
-    tenant.set_v2_logging_options(roleArn=role)
+def test_events_that_this_node_does_not_log_are_refused_by_name(iot, role):
+    iot.set_v2_logging_options(roleArn=role)
     with not_implemented("RuleExecution", "Publish-Out"):
-        tenant.set_v2_logging_options(eventConfigurations=[{"eventType": "RuleExecution"}])
+        iot.set_v2_logging_options(eventConfigurations=[{"eventType": "RuleExecution"}])
     with refused("InvalidRequestException", 400, "twice"):
-        tenant.set_v2_logging_options(eventConfigurations=[{"eventType": "Connect"}] * 2)
+        iot.set_v2_logging_options(eventConfigurations=[{"eventType": "Connect"}] * 2)
     with refused("InvalidRequestException", 400, "aws/"):
         one = {"eventType": "Connect", "logDestination": "aws/mine"}
-        tenant.set_v2_logging_options(eventConfigurations=[one])
-    assert "eventConfigurations" not in tenant.get_v2_logging_options()
+        iot.set_v2_logging_options(eventConfigurations=[one])
+    assert "eventConfigurations" not in iot.get_v2_logging_options()
 
 
 # --- levels by resource ------------------------------------------------------------------------------------
 
 
-def test_levels_are_set_listed_by_page_and_deleted(tenant, role):
-    tenant.set_v2_logging_options(roleArn=role, defaultLogLevel="ERROR")
-    assert levels(tenant) == [("DEFAULT", None, "ERROR")]
+def test_levels_are_set_listed_by_page_and_deleted(iot, role):
+    iot.set_v2_logging_options(roleArn=role, defaultLogLevel="ERROR")
+    assert levels(iot) == [("DEFAULT", None, "ERROR")]
     wanted = [
         ("CLIENT_ID", "lamp/1", "DEBUG"),
         ("CLIENT_ID", "lamp/2", "INFO"),
@@ -135,27 +135,25 @@ def test_levels_are_set_listed_by_page_and_deleted(tenant, role):
         ("SOURCE_IP", "127.0.0.1", "DISABLED"),
     ]
     for type, name, level in reversed(wanted):
-        tenant.set_v2_logging_level(logTarget={"targetType": type, "targetName": name}, logLevel=level)
-    tenant.set_v2_logging_level(logTarget={"targetType": "DEFAULT"}, logLevel="WARN")
+        iot.set_v2_logging_level(logTarget={"targetType": type, "targetName": name}, logLevel=level)
+    iot.set_v2_logging_level(logTarget={"targetType": "DEFAULT"}, logLevel="WARN")
     wanted.insert(0, ("DEFAULT", None, "WARN"))
-    assert tenant.get_v2_logging_options()["defaultLogLevel"] == "WARN"
-    assert levels(tenant) == wanted
+    assert iot.get_v2_logging_options()["defaultLogLevel"] == "WARN"
+    assert levels(iot) == wanted
     for size in range(1, 7):
-        pages = tenant.get_paginator("list_v2_logging_levels").paginate(PaginationConfig={"PageSize": size})
+        pages = iot.get_paginator("list_v2_logging_levels").paginate(PaginationConfig={"PageSize": size})
         seen = [
             one["logTarget"].get("targetName") for page in pages for one in page["logTargetConfigurations"]
         ]
         assert seen == [name for _, name, _ in wanted]
-    assert levels(tenant, targetType="CLIENT_ID") == wanted[1:3]
-    assert levels(tenant, targetType="DEFAULT") == wanted[:1]
-    assert levels(tenant, targetType="THING_GROUP") == []
-    tenant.set_v2_logging_level(
-        logTarget={"targetType": "CLIENT_ID", "targetName": "lamp/1"}, logLevel="WARN"
-    )
-    assert levels(tenant, targetType="CLIENT_ID")[0] == ("CLIENT_ID", "lamp/1", "WARN")
+    assert levels(iot, targetType="CLIENT_ID") == wanted[1:3]
+    assert levels(iot, targetType="DEFAULT") == wanted[:1]
+    assert levels(iot, targetType="THING_GROUP") == []
+    iot.set_v2_logging_level(logTarget={"targetType": "CLIENT_ID", "targetName": "lamp/1"}, logLevel="WARN")
+    assert levels(iot, targetType="CLIENT_ID")[0] == ("CLIENT_ID", "lamp/1", "WARN")
     for _ in range(2):
-        tenant.delete_v2_logging_level(targetType="CLIENT_ID", targetName="lamp/1")
-    assert levels(tenant, targetType="CLIENT_ID") == wanted[2:3]
+        iot.delete_v2_logging_level(targetType="CLIENT_ID", targetName="lamp/1")
+    assert levels(iot, targetType="CLIENT_ID") == wanted[2:3]
 
 
 @pytest.mark.parametrize(
@@ -176,21 +174,21 @@ def test_targets_that_cannot_be_are_refused(node, account, role, target, word):
     assert levels(iot) == [("DEFAULT", None, "ERROR")]
 
 
-def test_the_default_level_is_not_deleted(tenant, role):
-    tenant.set_v2_logging_options(roleArn=role)
+def test_the_default_level_is_not_deleted(iot, role):
+    iot.set_v2_logging_options(roleArn=role)
     with refused("InvalidRequestException", 400, "default level"):
-        tenant.delete_v2_logging_level(targetType="DEFAULT", targetName="x")
+        iot.delete_v2_logging_level(targetType="DEFAULT", targetName="x")
 
 
 # --- the older options -------------------------------------------------------------------------------------
 
 
-def test_the_older_options(tenant, role):
-    assert tenant.get_logging_options()["logLevel"] == "DISABLED"
-    tenant.set_logging_options(loggingOptionsPayload={"roleArn": role, "logLevel": "INFO"})
-    found = tenant.get_logging_options()
+def test_the_older_options(iot, role):
+    assert iot.get_logging_options()["logLevel"] == "DISABLED"
+    iot.set_logging_options(loggingOptionsPayload={"roleArn": role, "logLevel": "INFO"})
+    found = iot.get_logging_options()
     assert (found["roleArn"], found["logLevel"]) == (role, "INFO")
     with refused("NotConfiguredException", 404):
-        tenant.get_v2_logging_options()
-    tenant.set_logging_options(loggingOptionsPayload={"roleArn": role})
-    assert tenant.get_logging_options()["logLevel"] == "ERROR"
+        iot.get_v2_logging_options()
+    iot.set_logging_options(loggingOptionsPayload={"roleArn": role})
+    assert iot.get_logging_options()["logLevel"] == "ERROR"
