@@ -3,61 +3,54 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import secrets
 import socket
-import uuid
 from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-import botocore
 import structlog
 
 from sekisho import __version__
 from sekisho.aws.catalog import Catalog
-from sekisho.aws.request import Request
 from sekisho.broker.activation import inherited
-from sekisho.broker.contexts import Contexts
+from sekisho.broker.client_log import follow
 from sekisho.broker.custom_auth import CustomAuth
 from sekisho.broker.deadlines import Deadlines
-from sekisho.broker.extended import client_of
 from sekisho.broker.hub import Hub
-from sekisho.broker.listener import Listener, Peer, bind
+from sekisho.broker.listener import bind
 from sekisho.broker.newcomers import Newcomers
-from sekisho.broker.poller import Poller
 from sekisho.broker.registry import Registry
 from sekisho.broker.renewals import Renewals
 from sekisho.broker.reserved import FleetProvisioning
 from sekisho.broker.stapling import Stapling
-from sekisho.broker.transport import TlsTransport
 from sekisho.broker.triggers import Triggers
-from sekisho.broker.upgrade import HttpRequest
-from sekisho.broker.websocket import WebSocket
 from sekisho.bus import LocalBus
 from sekisho.clock import Clock
 from sekisho.config import Config
+from sekisho.data_folder import ensure_credentials, publish_endpoints
+from sekisho.doors import listen, timed_out, tls_contexts
 from sekisho.functions.chosen import choose
-from sekisho.keyring import Keyring, open_keyring, write_private
-from sekisho.logic.certificates import CA_YEARS, make_ca, make_server_certificate
-from sekisho.logic.endpoints import wildcards
+from sekisho.keyring import open_keyring
+from sekisho.logic.certificates import CA_YEARS, make_ca
 from sekisho.mqtt.profile import PROFILES, Limits
 from sekisho.objects.place import open_objects
 from sekisho.operations import DEVICE_PLANE, MODULES, load_services
-from sekisho.services.access import create_root_key
 from sekisho.services.api import Api
 from sekisho.services.authorizer_records import AuthorizerRecords
 from sekisho.services.bulk import Bulk
-from sekisho.services.call import Deps, Principal
+from sekisho.services.call import Deps
 from sekisho.services.civil_time import read_clock
 from sekisho.services.domains import Domains
 from sekisho.services.identity import Identities
+from sekisho.services.log_files import LogFiles
 from sekisho.services.places import ACCOUNT, Places, load_accounts
 from sekisho.services.principals import Principals
 from sekisho.services.refusals import Refusals
 from sekisho.services.registration_tasks import TASK
+from sekisho.services.registry_events import RegistryEvents
 from sekisho.services.revocations import REVOKED, RevocationLists
 from sekisho.store.changes import Change
 from sekisho.store.feed import Feed
@@ -65,7 +58,7 @@ from sekisho.store.store import Store, open_store
 from sekisho.tasks import Tasks
 from sekisho.web.app import build_app
 from sekisho.web.credentials import DeviceCredentials
-from sekisho.web.domains import ARRIVED, DomainDoor
+from sekisho.web.domains import DomainDoor
 from sekisho.web.endpoint import AwsEndpoint
 from sekisho.web.http import HttpServer
 from sekisho.web.jobs import JobsEndpoint
@@ -115,7 +108,7 @@ class Node:
         keyring = open_keyring(config.keyring, lambda: make_ca("Sekisho", clock.real(), CA_YEARS))
         store, feed = await self._open_store()
         clock.state = await read_clock(store)
-        await self._ensure_credentials(store, keyring)
+        await ensure_credentials(config, store, keyring, clock.real())
         names = config.server_names
         places = Places(config["account"], config.regions, config["domain"], config["endpoint"], names)
         await load_accounts(store, places, clock.now())
@@ -148,6 +141,11 @@ class Node:
             multi_account_certificates=config["multi_account_certificates"],
         )
         hub.functions = functions
+        logs = hub.logs
+        files = logs.files = LogFiles(config.data / "logs", config["logs.bytes"], config["logs.files"])
+        logs.follow = partial(follow, hub)
+        refusals.listener = logs.refused
+        undo.push_async_callback(files.flush)
         await bus.subscribe("*", "*", "#", hub.deliver)
         services = load_services()
         registry = Registry(hub)
@@ -163,6 +161,8 @@ class Node:
             functions,
             connections=registry,
             objects=objects,
+            events=(events := RegistryEvents(store)),
+            logs=logs,
         )
         api = Api(deps, services, MODULES)
         FleetProvisioning(hub, api)
@@ -191,21 +191,28 @@ class Node:
                 elif change.kind == TASK:
                     bulk.wake()
             await domains.changed(changes)
+            await events.changed(changes)
             await hub.changed(changes)
+            await logs.changed(changes)
             await triggers.changed(changes)
 
-        deadlines = Deadlines(_timed_out)
+        deadlines = Deadlines(timed_out)
         undo.push_async_callback(hub.close)
         await hub.start(places.all)
         await triggers.start(places.all)
+        await events.start(places.all)
+        await logs.start(places.all)
+        await registry.outbox.start()
         self._run(feed.run(changed), "feed")
         self._run(hub.mailbox.run(), "mailbox")
+        self._run(registry.outbox.run(), "outbox")
         self._run(hub.sessions.run(), "sessions")
         self._run(hub.wills.run(), "wills")
         self._run(hub.retained.run(), "retained")
         self._run(hub.journal.run(), "connections")
         self._run(hub.resend(), "resends")
         self._run(refusals.run(), "refusals")
+        self._run(files.run(), "logs")
         self._run(tasks.run(), "tasks")
         self._run(bulk.run(), "bulk registration")
         self._run(self._watch(deadlines), "deadlines")
@@ -219,13 +226,14 @@ class Node:
         undo.push_async_callback(http.close)
         stapling = Stapling(clock.real, clock.tick)
         self._run(stapling.run(), "stapling")
-        contexts = self._tls_contexts(keyring, stapling)
+        contexts = tls_contexts(config, keyring, stapling, clock.real())
         domains.tell(contexts.told)
-        self._listen(contexts, hub, places, http, endpoint, deadlines, mqtt, https)
+        undo.callback(listen(config, contexts, hub, places, http, endpoint, deadlines, mqtt, https))
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: http.protocol({"peer": None}), sock=plain)
         undo.callback(server.close)
-        self._publish_endpoints(keyring, *(sock.getsockname()[1] for sock in (mqtt, https, plain)))
+        ports = [sock.getsockname()[1] for sock in (mqtt, https, plain)]
+        self.endpoints = publish_endpoints(config, keyring.ca_pem, LOOPBACK, *ports)
         links.lead_to(config["host"], self.endpoints)
         deps.facts.update(self._facts())
 
@@ -253,92 +261,6 @@ class Node:
     def _limits(self) -> Limits:
         given = self.config.group("mqtt.limits.")
         return Limits(**{name: value for name, value in given.items() if name in LIMIT_NAMES})
-
-    def _listen(
-        self,
-        contexts: Contexts,
-        hub: Hub,
-        places: Places,
-        http: HttpServer,
-        endpoint: AwsEndpoint,
-        deadlines: Deadlines,
-        *socks: socket.socket,
-    ) -> None:
-        """MQTT on the first socket; MQTT, HTTP and WebSockets on the second."""
-        config, clock = self.config, self.clock
-        loop = asyncio.get_running_loop()
-        poller = Poller(loop)
-        self._undo.callback(poller.close)
-        client = client_of(hub)
-        life = config["mqtt.limits.websocket_seconds"]
-
-        def authenticate(request: HttpRequest) -> Awaitable[tuple[Principal, str]]:
-            return endpoint.authenticate_socket(Request(*request))
-
-        def websocket(peer: Peer) -> WebSocket:
-            return WebSocket(hub, peer, poller, authenticate, lambda who: client(hub, who), life)
-
-        def served(peer: Peer) -> asyncio.Protocol:
-            return http.protocol({"peer": peer, "kept": {}, ARRIVED: set()})
-
-        connections: set[TlsTransport] = set()
-        for sock, with_http in zip(socks, (False, True), strict=True):
-            listener = Listener(
-                loop,
-                sock,
-                contexts,
-                poller=poller,
-                deadlines=deadlines,
-                tick=clock.tick,
-                mqtt=lambda peer: client(hub, peer),
-                http=served if with_http else None,
-                websocket=websocket,
-                unopened=hub.count_unopened,
-                resolve=places.resolve,
-                handshake_timeout=config["mqtt.limits.connect_timeout"],
-                most=config["mqtt.limits.connections"],
-                connections=connections,
-            )
-            self._undo.callback(listener.close)
-
-    def _tls_contexts(self, keyring: Keyring, stapling: Stapling) -> Contexts:
-        """A new server certificate at each start; its key is in memory only."""
-        config = self.config
-        names = config.server_names
-        names += [name for region in config.regions for name in wildcards(region, config["domain"])]
-        certificate, key = make_server_certificate(*keyring.server, names, self.clock.real())
-        return Contexts(certificate, key, keyring.server.certificate, stapling)
-
-    async def _ensure_credentials(self, store: Store, keyring: Keyring) -> None:
-        """The default account's root key, in a file that only the node's user can read."""
-        path = self.config.data / "credentials"
-        if path.exists():
-            return
-        key = await create_root_key(store, keyring, self.config["account"], self.clock.real())
-        write_private(
-            path,
-            f"[default]\naws_access_key_id = {key.id}\naws_secret_access_key = {key.secret}\n",
-        )
-
-    def _publish_endpoints(self, keyring: Keyring, mqtt: int, https: int, api: int) -> None:
-        config = self.config
-        data = config.data
-        ca = data / "ca.pem"
-        _replace(ca, keyring.ca_pem)
-        # Other AWS calls of the same shell must go on to verify: the bundle has the world's CAs as well.
-        world = Path(botocore.__file__).with_name("cacert.pem").read_text()
-        _replace(data / "ca-bundle.pem", keyring.ca_pem + world)
-        name = config["endpoint"]
-        self.endpoints = {
-            "mqtt": f"{name}:{mqtt}",
-            "https": f"{name}:{https}",
-            "api": f"{LOOPBACK}:{api}",
-            "ca": str(ca),
-            "account": config["account"],
-            "region": config["region"],
-            "pid": os.getpid(),
-        }
-        _replace(data / "endpoints.json", json.dumps(self.endpoints, indent=1) + "\n")
 
     def _facts(self) -> dict[str, Any]:
         limits = self._limits()
@@ -372,21 +294,6 @@ class Node:
 LIMIT_NAMES = frozenset(Limits.__annotations__)
 
 
-def _timed_out(transport: TlsTransport) -> None:
-    protocol: Any = transport.protocol
-    if protocol is None or transport.is_closing():
-        transport.abort()
-    else:
-        protocol.timed_out()
-
-
 async def _cancel(task: asyncio.Task[Any]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file whole: whoever looks sees the old one or the new one."""
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    draft.write_text(text)
-    draft.replace(path)

@@ -90,6 +90,8 @@ SETTINGS: dict[str, Setting] = {
     ),
     "connections.keep": Setting(1000000, "ended connections kept, for 31 days at most"),
     "explain.keep": Setting(10000, "refusals kept for explain"),
+    "logs.bytes": Setting(16777216, "bytes of one file of a log group (docs/logging.md)"),
+    "logs.files": Setting(4, "older files kept of each log group"),
     "audit.keep": Setting(1000000, "audit lines kept"),
     "functions.path": Setting(
         "",

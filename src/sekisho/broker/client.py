@@ -13,6 +13,7 @@ import structlog
 from sekisho.broker import presence
 from sekisho.broker.admission import Admission, Refused
 from sekisho.broker.authorizer import Authorizer
+from sekisho.broker.client_log import ClientLog, watch
 from sekisho.broker.delivery import Delivery
 from sekisho.broker.enrichment import enrich
 from sekisho.broker.publisher import Publisher
@@ -36,7 +37,6 @@ from sekisho.mqtt.packets import (
     Will,
 )
 from sekisho.mqtt.reasons import Reason
-from sekisho.mqtt.topics import parse_share
 
 if TYPE_CHECKING:
     from sekisho.broker.channel import Channel
@@ -78,6 +78,7 @@ class Client:
         "handlers",
         "hub",
         "joined",
+        "log",
         "peer",
         "principal_id",
         "publisher",
@@ -120,6 +121,7 @@ class Client:
         self.entry: Entry | None = None
         self.added: Pairs = ()
         """The user properties that the registry has its messages carry."""
+        self.log: ClientLog | None = None
         self.version = 0
         """The number of this connection among those of its client id, for events."""
         self.joined = False
@@ -212,6 +214,8 @@ class Client:
         if will is not None and self.publisher.allows(will.topic):
             hub.announce_will(self, will)
         self.announce(presence.disconnected, reason, self._by_client, self.version)
+        if self.log is not None:
+            self.log.disconnected(reason)
 
     def timed_out(self) -> None:
         """The deadline passed: no CONNECT in time, or silence for 1.5 × keep alive [MQTT-3.1.2-22]."""
@@ -266,6 +270,8 @@ class Client:
         self.version = hub.join(self)
         self.joined = True
         present, self.durable = await hub.sessions.open(self, packet)
+        if hub.logs.on:
+            await watch(self)
         if self.transport.is_closing():  # it went, or was taken over, in between
             if self.durable is not None:
                 hub.sessions.left(self.durable, self)
@@ -279,6 +285,8 @@ class Client:
         if self.durable is not None:
             self.durable.begin(self, present)
         self.announce(presence.connected, self.peer.address, self.version)
+        if self.log is not None:
+            self.log.connected()
         if hub.changes_seen != seen:
             # It may have been judged by what was read before a change whose feed did not find it here yet.
             hub.spawn(self.refresh())
@@ -334,10 +342,6 @@ class Client:
 
     # --- live changes --------------------------------------------------------------------------------------
 
-    @property
-    def policy_names(self) -> frozenset[str]:
-        return frozenset(policy.name for policy in self.authorizer.identity.policies.policies)
-
     async def refresh(self) -> None:
         """Take what changed in the registry into account; fail closed when it cannot be had."""
         if not self.joined or self.admission is None:
@@ -354,17 +358,11 @@ class Client:
                 self.delivery.forget_decisions()
                 self.admission.check_connect(self.authorizer)
                 enrich(self)
-                self._ask_groups()
+                self.hub.groups.all_here(self.sink, self.subscriptions)
         except Refused as refusal:
             self.end(refusal.reason, refusal.words, refusal.disconnect_reason)
         finally:
             self._refreshing = False
-
-    def _ask_groups(self) -> None:
-        """What waits in shared subscriptions may be this client's by now."""
-        for filter in self.subscriptions:
-            if parse_share(filter)[0] is not None:
-                self.hub.groups.here(self.sink, filter)
 
     def taken_over(self) -> None:
         """A new connection with this client id has been accepted [MQTT-3.1.4-3]."""

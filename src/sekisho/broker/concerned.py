@@ -57,7 +57,7 @@ class Changed:
         identity = client.authorizer.identity
         if self.things and not self.things.isdisjoint(identity.things):
             return True
-        if self.policies and not self.policies.isdisjoint(client.policy_names):
+        if self.policies and not self.policies.isdisjoint(_policies(client)):
             return True
         if self.authorities and identity.ca_id in self.authorities:
             return True
@@ -88,3 +88,7 @@ def concerned(hub: Hub, changes: Sequence[Change]) -> set[Client]:
     if iam:
         stale |= {client for client in hub.all_clients() if client.peer.principal is not None}
     return stale
+
+
+def _policies(client: Client) -> set[str]:
+    return {policy.name for policy in client.authorizer.identity.policies.policies}

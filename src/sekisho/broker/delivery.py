@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from sekisho.broker.aliases import Aliases
-from sekisho.broker.items import Handed, Item, Reception, Retain, message_of, plain_reception, size
+from sekisho.broker.items import Handed, Item, Reception, Retain, message_of, plain_reception, remaining, size
 from sekisho.broker.mailbox import Receiver, Stored
 from sekisho.broker.resends import GIVE_UP, Resends
 from sekisho.mqtt.connection import OPEN
@@ -115,6 +115,8 @@ class Delivery:
         if len(raw) <= connection.peer_maximum_packet_size:
             if client.transport.offer(raw):
                 self.delivered += 1
+                if client.log is not None:
+                    client.log.sent(message)
             else:
                 client.hub.counters["dropped"] += 1
         return None
@@ -153,6 +155,8 @@ class Delivery:
             connection.inflight[packet_id] = message
             client.transport.write(raw)
             self.delivered += 1
+            if client.log is not None:
+                client.log.sent(message)
         return True
 
     def _offer_acknowledged(self, item: Item) -> None:
@@ -323,7 +327,7 @@ class Delivery:
         wanted = not isinstance(item, Handed) or self.receives(message)
         properties = self._remaining(message) if wanted else None
         if properties is not None and self._publish(message, retain, properties, item):
-            self.delivered += 1
+            self.count(message)
         elif isinstance(item, Handed):
             item.owner.acknowledged(item.stored)
 
@@ -360,16 +364,16 @@ class Delivery:
             raw = encode_publish(version, message.topic, message.payload, 0, retain, False, 0, properties)
         if len(raw) <= longest:
             self._client.transport.write(raw)
-            self.delivered += 1
+            self.count(message)
+
+    def count(self, message: Message) -> None:
+        """A message was written to the connection."""
+        self.delivered += 1
+        if self._client.log is not None:
+            self._client.log.sent(message)
 
     def _remaining(self, message: Message) -> Properties | None:
-        """The properties, with what is left of the message's lifetime [MQTT-3.3.2-6]; None when it ended."""
-        properties = message.properties
-        lifetime = properties.get("message_expiry_interval") if properties else None
-        if lifetime is None:
-            return properties
-        left = message.received_at + lifetime - self._client.hub.clock.now()
-        return {**properties, "message_expiry_interval": round(left)} if left > 0 else None
+        return remaining(message, self._client.hub.clock)
 
     def _decide(self, topic: str) -> Reception | None:
         """The highest QoS of all matching subscriptions [MQTT-3.3.4-2], if Receive is allowed."""

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from sekisho.broker.beyond import QOS_2
-from sekisho.broker.hub import both
+from sekisho.broker.both import both
 from sekisho.broker.publisher import Publisher
 from sekisho.mqtt.encoding import encode
 from sekisho.mqtt.exactly_once import MOST, Arrival
@@ -79,6 +79,7 @@ class ExactlyOncePublisher(Publisher):
             client.principal_id,
             client.peer.address,
             hub.clock.now(),
+            self.trace,
         )
         self._delivery.received.taking(packet_id)
         return self._keep(packet, message) if packet.retain else self._hand_on(packet, message)

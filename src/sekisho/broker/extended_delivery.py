@@ -98,7 +98,7 @@ class ExtendedDelivery(LimitedDelivery):
         chosen = self._choose(item)
         properties = self._remaining(chosen.message) if chosen is not None else None
         if chosen is not None and properties is not None and self._send_chosen(chosen, properties, item):
-            self.delivered += 1
+            self.count(chosen.message)
         elif isinstance(item, Handed):
             item.owner.acknowledged(item.stored)
 

@@ -11,6 +11,7 @@ import orjson
 import structlog
 
 from sekisho.broker import versions
+from sekisho.broker.both import both
 from sekisho.broker.concerned import concerned
 from sekisho.broker.limits import Connects
 from sekisho.broker.mailbox import Mailbox
@@ -32,6 +33,7 @@ from sekisho.mqtt.topics import parse_share
 from sekisho.mqtt.tree import TopicTree
 from sekisho.services.connection_log import ConnectionLog
 from sekisho.services.identity import Identities
+from sekisho.services.logs import Logs
 from sekisho.services.places import Place
 from sekisho.services.refusals import Refusals
 from sekisho.store import connections
@@ -89,6 +91,7 @@ class Hub:
         self.bus = bus
         self.identities = identities
         self.refusals = refusals
+        self.logs = Logs(store, clock)
         self.profile = profile
         self.limits = limits
         self.outbound_bytes = outbound_bytes
@@ -377,12 +380,3 @@ class Hub:
 async def _refresh(client: Client, limit: asyncio.Semaphore) -> None:
     async with limit:
         await client.refresh()
-
-
-def both(first: Awaitable[None] | None, second: Awaitable[None]) -> Awaitable[None]:
-    """What is done when both are."""
-    return second if first is None or first is second else _both(first, second)
-
-
-async def _both(first: Awaitable[None], second: Awaitable[None]) -> None:
-    await asyncio.gather(first, second)

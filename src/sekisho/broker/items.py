@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sekisho.broker.mailbox import Receiver, Stored
 from sekisho.mqtt.message import Message
+from sekisho.mqtt.packets import Properties
 
 
 class Reception(NamedTuple):
@@ -63,3 +64,13 @@ def message_of(item: Item) -> Message:
 def size(item: Item) -> int:
     """Bytes of its payload."""
     return len(message_of(item).payload)
+
+
+def remaining(message: Message, clock: Any) -> Properties | None:
+    """The properties, with what is left of the message's lifetime [MQTT-3.3.2-6]; None when it ended."""
+    properties = message.properties
+    lifetime = properties.get("message_expiry_interval") if properties else None
+    if lifetime is None:
+        return properties
+    left = message.received_at + lifetime - clock.now()
+    return {**properties, "message_expiry_interval": round(left)} if left > 0 else None

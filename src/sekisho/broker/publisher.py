@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
+from sekisho.broker.both import both
 from sekisho.broker.delivery import KEPT_DECISIONS
-from sekisho.broker.hub import both
 from sekisho.mqtt.message import Message, in_range
 from sekisho.mqtt.packets import NO_PROPERTIES, Publish
 from sekisho.mqtt.reasons import Reason
@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 class Publisher:
     """Judges topics, remembering what it decided, and makes messages of packets."""
 
-    __slots__ = ("_client", "_publishable", "_topic")
+    __slots__ = ("_client", "_publishable", "_topic", "trace")
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._publishable: dict[str, bool] = {}
         self._topic = ""
         """The last one that was allowed: a device mostly publishes on one, and then nothing is looked up."""
+        self.trace = ""
+        """What log entries of the next message have in common; '' while none are written."""
 
     def forget_decisions(self) -> None:
         self._publishable.clear()
@@ -61,7 +63,7 @@ class Publisher:
             client.principal_id,
             client.address,
             hub.clock.now(),
-            "",
+            self.trace,
             frame,
             client.connection.version if frame else 0,
         )

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from sekisho.broker.hub import Hub, both
+from sekisho.broker.both import both
+from sekisho.broker.hub import Hub
 from sekisho.broker.items import Handed
 from sekisho.broker.mailbox import NEVER, Stored
+from sekisho.broker.outbox import Outbox
 from sekisho.mqtt.message import Message
 from sekisho.mqtt.packets import Connect
 from sekisho.mqtt.reasons import Reason
 from sekisho.services.live import Address, Group, Link, Presence, Sent
+from sekisho.services.work import Posted
 from sekisho.store.connections import Connection
 
 if TYPE_CHECKING:
@@ -111,6 +114,7 @@ class Registry:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        self.outbox = Outbox(hub)
 
     def publish(self, message: Message) -> Awaitable[None] | None:
         """Give a message to whom its topic reaches, and keep it if it is to be retained."""
@@ -175,7 +179,7 @@ class Registry:
         receipt = Receipt(client)
         token = Handed(Stored(0, message, NEVER), receipt)
         client.connection.publish(topic, message.payload, 1, False, message.properties, token)
-        client.delivery.delivered += 1
+        client.delivery.count(message)
         client.flush()
         try:
             async with asyncio.timeout(timeout):
@@ -187,6 +191,9 @@ class Registry:
     def why_not_retained(self, account: str, region: str, payload: bytes) -> str | None:
         retained = self._hub.retained
         return retained.words() if retained.refuses(account, region, payload) else None
+
+    async def post(self, posted: Sequence[Posted]) -> None:
+        await self.outbox.post(posted)
 
     async def settle(self) -> None:
         hub = self._hub
@@ -231,5 +238,5 @@ def _write(client: Client, message: Message) -> Sent:
     if transport.get_write_buffer_size() > transport.high_water:
         return Sent.FULL
     transport.write(message.wire(client.connection.version))
-    client.delivery.delivered += 1
+    client.delivery.count(message)
     return Sent.DONE

@@ -16,6 +16,7 @@ from sekisho.broker.mailbox import Stored
 from sekisho.broker.queue import Queue
 from sekisho.broker.session import Session
 from sekisho.mqtt.message import Message
+from sekisho.mqtt.topics import parse_share
 from sekisho.services import live
 from sekisho.store import sessions as rows
 
@@ -266,6 +267,12 @@ class Groups:
         group = self._groups.get((member.account, member.region, key))
         if group is not None:
             group.drain()
+
+    def all_here(self, member: Member, filters: Iterable[str]) -> None:
+        """What waits in shared subscriptions among ``filters`` may be this member's by now."""
+        for filter in filters:
+            if parse_share(filter)[0] is not None:
+                self.here(member, filter)
 
     def ended(self, delivery: Delivery) -> None:
         """A connection has ended, and with it what it still had of groups that it had left."""

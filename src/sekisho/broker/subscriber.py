@@ -45,6 +45,8 @@ class Subscriber:
             client.delivery.retained(message, qos)
         if added:
             client.announce(presence.subscribed, added)
+            if client.log is not None:
+                client.log.subscribed(added)
 
     async def unsubscribe(self, packet: Unsubscribe) -> None:
         client = self._client
@@ -65,6 +67,8 @@ class Subscriber:
         client.flush()
         if removed:
             client.announce(presence.unsubscribed, removed)
+            if client.log is not None:
+                client.log.unsubscribed(removed)
 
     def _subscribe(self, wanted: Subscription) -> int | None:
         """The reason code for one filter; None when the connection was closed for it."""

@@ -1,5 +1,4 @@
-"""Commands of a node: ``up``, ``env``, ``account``, ``hosts``, ``explain``, ``may``, ``clock``, ``settings``;
-``demo``."""
+"""``sekisho up``, ``env``, ``account``, ``explain``, ``may``, ``logs``, ``clock``, ``settings``, ``demo``."""
 
 from __future__ import annotations
 
@@ -222,6 +221,22 @@ def clock(
 def settings() -> None:
     """List every setting with its default and meaning (Markdown)."""
     typer.echo(settings_table())
+
+
+@app.command()
+def logs(
+    account: Annotated[str | None, typer.Option(help="The default account without it.")] = None,
+    region: Annotated[str | None, typer.Option(help="The default region without it.")] = None,
+    group: Annotated[str | None, typer.Option(help="A log group; AWSIotLogsV2 without it.")] = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Of the newest; 0 shows all.")] = 0,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes.")] = False,
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Show what was logged as the logging options say, a JSON object a line."""
+    from sekisho.cli.logs import logged
+
+    for line in logged(data, account, region, group, lines, follow):
+        typer.echo(line)
 
 
 @app.command()

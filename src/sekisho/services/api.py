@@ -158,8 +158,11 @@ class Api:
             for each in dict.fromkeys([about, *further_arns(caller, operation, members)]):
                 self._authorize(caller, service, operation, each, members)
             self.check(service, operation, members)
-            return await self._run(bound, caller, service, operation, members, resource, audit)
+            result = await self._run(bound, caller, service, operation, members, resource, audit)
+            self._log(caller, service, operation, members, None)
+            return result
         except AwsError as error:
+            self._log(caller, service, operation, members, error.code)
             if audit or isinstance(error, AccessDeniedException | ForbiddenException):
                 await self._write_failure(caller, service, operation, resource, error)
             raise
@@ -169,6 +172,13 @@ class Api:
         except Exception:
             log.exception("operation failed", operation=operation, request=caller.request_id)
             raise InternalFailureException("An internal failure occurred") from None
+
+    def _log(
+        self, caller: Caller, service: str, operation: str, members: Mapping[str, Any], error: str | None
+    ) -> None:
+        logs = self.deps.logs
+        if logs is not None and logs.on:
+            logs.operation(caller, service, operation, members, error)
 
     async def _resource(
         self, caller: Caller, service: str, operation: str, members: Mapping[str, Any]
@@ -202,6 +212,8 @@ class Api:
             call = Call(deps, caller, service, operation, now, work, self.check, answers)
             try:
                 result = await bound.function(call, **members)
+                if work.writes:
+                    await deps.events.add_to(work)
                 if work.writes or audit or work.unproved:
                     made = (result or {}).get("certificateArn")
                     line = self._audit(caller, service, operation, resource, "Success", now, made)
@@ -212,6 +224,12 @@ class Api:
                 elif not isinstance(error, Conflict):
                     raise
                 continue
+            if work.writes:
+                deps.events.committed(work)
+                if deps.logs is not None:
+                    await deps.logs.committed(work)
+            if work.posted:
+                await deps.connections.post(work.posted)
             for message in work.messages:
                 delivered = deps.publish(message)
                 if delivered is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
@@ -67,6 +67,36 @@ class Caller:
     client_id: str = ""
 
 
+class Events(Protocol):
+    """What a unit of work says of itself when it is committed."""
+
+    async def add_to(self, work: Work) -> None: ...
+    def committed(self, work: Work) -> None: ...
+
+
+class NoEvents:
+    async def add_to(self, work: Work) -> None:
+        """Nothing is said."""
+
+    def committed(self, work: Work) -> None:
+        """Nothing is said."""
+
+
+class Log(Protocol):
+    """What operations are logged to, as far as an account's logging options go."""
+
+    @property
+    def on(self) -> bool:
+        """Whether anything of anybody can be logged."""
+        ...
+
+    async def committed(self, work: Work) -> None: ...
+
+    def operation(
+        self, caller: Caller, service: str, operation: str, given: Mapping[str, Any], error: str | None
+    ) -> None: ...
+
+
 @dataclass(slots=True)
 class Deps:
     """What operations may use. ``publish`` hands a message to the broker, ``connections`` is the broker;
@@ -84,6 +114,8 @@ class Deps:
     functions: Functions = field(default_factory=NoFunctions)
     objects: Any = None
     link: Any = None
+    events: Events = field(default_factory=NoEvents)
+    logs: Log | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
 

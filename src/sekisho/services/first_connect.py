@@ -64,7 +64,7 @@ async def register_certificate_on_connect(call: Call, certificatePem: str, caCer
         return pending  # somebody has decided in between
     body = await _template_of(call, ca)
     if body is None:
-        call.work.messages.append(_registered(call, pending, first))
+        call.work.events.append(_registered(call, pending, first))
         return pending
     thing_name = await _provision(call, certificate, id, body)
     return (await call.require("cert", id)) | {"thingName": thing_name}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
 from sekisho.mqtt.message import Message
+from sekisho.services.work import Posted
 
 Address = tuple[str, int]
 
@@ -80,6 +81,10 @@ class Connections(Protocol):
 
     def why_not_retained(self, account: str, region: str, payload: bytes) -> str | None:
         """Why a message cannot be retained, in words."""
+        ...
+
+    async def post(self, posted: Sequence[Posted]) -> None:
+        """Give messages of the outbox to whom their topics reach."""
         ...
 
     async def settle(self) -> None:

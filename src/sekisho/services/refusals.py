@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -32,6 +33,8 @@ class Refusals:
         self._store = store
         self._keep = keep
         self._waiting: deque[tuple[tuple[str, str], Document]] = deque()
+        self.listener: Callable[[str, str, Document], None] | None = None
+        """Who is told of each refusal as it happens, kept or not."""
         self.total = 0
         """How many have been recorded, kept or not."""
         self._dropped = 0
@@ -42,6 +45,8 @@ class Refusals:
     def record(self, account: str, region: str, refusal: Document) -> None:
         """``refusal`` has the members of the sekisho model's Refusal, ``at`` in civil epoch seconds."""
         self.total += refusal.get("decision") != EXTENDED
+        if self.listener is not None:
+            self.listener(account, region, refusal)
         if len(self._waiting) >= WAITING:
             self._dropped += 1
             return

@@ -2,46 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import orjson
 
 from sekisho.mqtt.message import Message
-from sekisho.store import tables
+from sekisho.services.slots import (
+    DERIVED,
+    Document,
+    Edit,
+    Link,
+    LinkEdit,
+    Posted,
+    Slot,
+    document,
+    dumps,
+    row_document,
+)
+from sekisho.store import outbox, tables
 from sekisho.store.statement import Statement
 from sekisho.store.store import Store
 
-Document = dict[str, Any]
-
-DERIVED = frozenset({"version", "creationDate", "lastModifiedDate"})
-"""Members of a document that come from the row's own columns."""
-
-
-class Link(NamedTuple):
-    source: str
-    target: str
-    body: Document
-
-
-@dataclass(slots=True)
-class Slot:
-    """One resource as read (version 0: absent) and as it shall be (body None: absent)."""
-
-    version: int
-    body: Document | None
-    created: float
-    updated: float
-    dirty: bool = False
-
-
-def document(body: Document, version: int, created: float, updated: float) -> Document:
-    return body | {"version": version, "creationDate": created, "lastModifiedDate": updated}
-
-
-def row_document(row: Any) -> Document:
-    return document(orjson.loads(row["body"]), row["version"], row["created"], row["updated"])
+__all__ = ["Document", "Edit", "Link", "LinkEdit", "Posted", "Work", "document", "dumps", "row_document"]
 
 
 class Work:
@@ -59,6 +42,11 @@ class Work:
         self.hoped = False
         """Whether it did: then the run counts only if its commit proves it, whatever came of it."""
         self.messages: list[Message] = []
+        """What is published once the operation is done, whether or not it commits anything."""
+        self.events: list[Message] = []
+        """What the commit causes: each becomes a row in it, so that it reaches its receivers whatever happens
+        to the node then. In the end they are in ``posted``."""
+        self.posted: list[Posted] = []
         self.also: list[Statement] = []
         """Further statements of the commit, beside those that this object makes."""
         self._slots: dict[tuple[str, str], Slot] = {}
@@ -74,7 +62,7 @@ class Work:
         if work is None:
             work = Work(self.store, account, region, self.now, self.hopeful)
             self._elsewhere[account, region] = work
-            work.messages = self.messages
+            work.messages, work.events = self.messages, self.events
         return work
 
     def is_new(self, kind: str, id: str, arn: str) -> None:
@@ -115,11 +103,11 @@ class Work:
         """Create or replace a resource; the answer is the document as it will be."""
         slot = await self._slot(kind, id)
         created = slot.body is None
+        slot.write()
         slot.body = {k: v for k, v in body.items() if k not in DERIVED and v is not None}
         slot.updated = self.now
         if created:
             slot.created = self.now
-        slot.dirty = True
         self._change(kind, id, what or ("created" if created else "updated"))
         version = slot.version + 1
         return document(slot.body, version, slot.created, slot.updated)
@@ -127,8 +115,8 @@ class Work:
     async def delete(self, kind: str, id: str) -> None:
         slot = await self._slot(kind, id)
         if slot.body is not None:
+            slot.write()
             slot.body = None
-            slot.dirty = True
             self._change(kind, id, "deleted")
 
     async def page(
@@ -250,6 +238,15 @@ class Work:
             self._guards.extend(tables.guard_link(*place, link.target) for link in links)
         return links
 
+    async def has_link(self, kind: str, source: str, target: str) -> bool:
+        """Whether the database has a link, whatever this work will do to it; the commit proves it again."""
+        place = (self.account, self.region, kind, source, target)
+        if await self.store.fetch(*tables.get_link(*place)):
+            self._guards.append(tables.guard_link(*place))
+            return True
+        self._guards.append(tables.guard_no_link(*place))
+        return False
+
     async def has_room_for_links_to(self, kind: str, target: str, most: int) -> bool:
         """Whether fewer than ``most`` links lead to ``target``; when True, the commit proves it once more."""
         if len(await self.links_to(kind, target, limit=most)) >= most:
@@ -278,6 +275,32 @@ class Work:
         self._changes.append(tables.append_change(self.account, self.region, kind, id, what, self.now))
 
     @property
+    def places(self) -> Sequence[Work]:
+        """This unit of work in all its places, its own first."""
+        return (self, *self._elsewhere.values())
+
+    def edits(self) -> Iterator[Edit]:
+        """The resources of this place that the commit will have changed, in the order of their reading."""
+        for (kind, id), slot in self._slots.items():
+            if slot.dirty:
+                edit = slot.edit(kind, id)
+                if edit.before is not None or edit.after is not None:
+                    yield edit
+
+    def edit_of(self, kind: str, id: str) -> Edit | None:
+        """What the commit changes of one resource of this place, if it does."""
+        slot = self._slots.get((kind, id))
+        return slot.edit(kind, id) if slot is not None and slot.dirty else None
+
+    def touches(self, kinds: frozenset[str]) -> bool:
+        """Whether the commit changes a resource of one of these kinds in this place."""
+        return any(kind in kinds and slot.dirty for (kind, _), slot in self._slots.items())
+
+    def link_edits(self) -> Iterator[LinkEdit]:
+        for (kind, source, target), body in self._links.items():
+            yield LinkEdit(kind, source, target, body)
+
+    @property
     def writes(self) -> bool:
         return bool(self._changes) or any(work.writes for work in self._elsewhere.values())
 
@@ -288,10 +311,14 @@ class Work:
 
     async def commit(self, *also: Statement) -> None:
         """Write everything, and ``also``, in one transaction."""
-        works = [self, *self._elsewhere.values()]
+        works = self.places
         statements = [statement for work in works for statement in work._statements()]
         changes = [change for work in works for change in work._changes]
-        await self.store.commit([*statements, *changes, *self.also, *also])
+        first = len(statements)
+        statements += [_outgoing(message) for message in self.events]
+        rows = await self.store.commit([*statements, *changes, *self.also, *also])
+        made = rows[first : len(statements)]
+        self.posted = [Posted(row[0]["seq"], m) for row, m in zip(made, self.events, strict=True)]
 
     def _statements(self) -> list[Statement]:
         statements = [*self._guards]
@@ -327,5 +354,7 @@ def _cut(rows: Sequence[Any], limit: int) -> tuple[list[tuple[str, Document]], s
     return found, found[-1][0] if len(rows) > limit else ""
 
 
-def dumps(body: Document) -> str:
-    return orjson.dumps(body).decode()
+def _outgoing(message: Message) -> Statement:
+    return outbox.put_outgoing(
+        message.account, message.region, message.topic, message.payload, message.received_at
+    )

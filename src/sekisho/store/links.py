@@ -102,6 +102,11 @@ def links_to(account: str, region: str, kind: str, target: str, after: str, limi
     return Query(TO, _to(account, region, kind, target, after=after, limit=limit))
 
 
+def get_link(account: str, region: str, kind: str, source: str, target: str) -> Query:
+    """One row or none: when the link was made."""
+    return Query(GUARD, _from(account, region, kind, source, target=target))
+
+
 def guard_link(account: str, region: str, kind: str, source: str, target: str) -> Statement:
     """Conflict unless the link exists."""
     return Statement(GUARD, _from(account, region, kind, source, target=target), 1)

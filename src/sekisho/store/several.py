@@ -27,7 +27,7 @@ def insert_several(sql: str, rows: Sequence[Mapping[str, Any]]) -> list[Statemen
     ]
 
 
-def any_of(sql: str, name: str, values: Sequence[str], params: Mapping[str, Any]) -> list[Statement]:
+def any_of(sql: str, name: str, values: Sequence[str | int], params: Mapping[str, Any]) -> list[Statement]:
     """A statement with ``IN (:name)`` for as many values as there are."""
     found = []
     for at in range(0, len(values), AT_ONCE):

@@ -13,6 +13,7 @@ from sekisho.store.leases import release_lease, take_lease
 from sekisho.store.links import (
     delete_link,
     delete_links_to,
+    get_link,
     guard_link,
     guard_links_from_count,
     guard_links_to_below,
@@ -50,6 +51,7 @@ __all__ = [
     "delete_resource",
     "delete_resources",
     "fetch_one",
+    "get_link",
     "get_resource",
     "get_with_links",
     "guard_absent",
