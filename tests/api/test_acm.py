@@ -237,6 +237,8 @@ def test_certificates_are_listed_over_pages_and_by_what_they_are(acm, authority,
     assert (summary["InUse"], summary["SubjectAlternativeNameSummaries"]) == (False, [host])
     with refused("InvalidArgsException", 400, "SortOrder"):
         acm.list_certificates(SortBy="CREATED_AT")
+    with refused("InvalidArgsException", 400, "NextToken"):
+        acm.list_certificates(NextToken="!")
     with not_implemented("RootHierarchyTypes"):
         acm.list_certificates(RootHierarchyTypes=["N2_AMAZON_MANAGED"])
 
@@ -289,6 +291,8 @@ def test_a_private_key_is_in_no_table_and_no_log(node, acm, sql, authority, host
     wrong = brought(papers, authority) | {"Certificate": server(authority, host).pem.encode()}
     with refused("ValidationException", 400, "PrivateKey"):
         acm.import_certificate(**wrong)
+    with refused("ValidationException", 400, "PrivateKey"):
+        acm.import_certificate(**wrong | {"PrivateKey": papers.key_pem * 40})  # more than the model allows
     body = "".join(papers.key_pem.decode().splitlines()[1:-1])
     everything = node.log
     for table in ("resource", "audit", "change", "link", "refusal"):

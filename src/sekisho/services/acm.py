@@ -15,6 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from sekisho.aws.errors import (
     InvalidArgsException,
     InvalidParameterException,
+    InvalidRequestException,
     ResourceInUseException,
     ValidationException,
 )
@@ -131,7 +132,7 @@ async def list_certificates(
     by_created = SortBy is not None
     page, after = await call.work.page(
         KIND,
-        created_key(NextToken),
+        _key(NextToken),
         MaxItems or PAGE,
         by_created=True,
         ascending=not by_created or SortOrder == "ASCENDING",
@@ -144,6 +145,13 @@ async def list_certificates(
         if wanted and _is_included(summary, includes):
             found.append(summary)
     return {"CertificateSummaryList": found, "NextToken": token(after)}
+
+
+def _key(token: str | None) -> str:
+    try:
+        return created_key(token)
+    except InvalidRequestException as error:  # as `iot` spells it
+        raise InvalidArgsException(f"NextToken: {error.message}") from None
 
 
 def _is_included(summary: Document, includes: Mapping[str, Any]) -> bool:
