@@ -8,7 +8,7 @@ import os
 import secrets
 import socket
 import uuid
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,8 @@ from sekisho.services.bulk import Bulk
 from sekisho.services.call import Deps, Principal
 from sekisho.services.civil_time import read_clock
 from sekisho.services.identity import Identities
+from sekisho.services.index_reads import IndexReads
+from sekisho.services.indexer import CONFIGURATION, Indexer
 from sekisho.services.places import ACCOUNT, Places, load_accounts
 from sekisho.services.principals import Principals
 from sekisho.services.refusals import Refusals
@@ -84,6 +86,8 @@ class Node:
         self.endpoints: dict[str, Any] = {}
         self.failed = asyncio.Event()
         """Set when the node cannot go on, with the reason in its log."""
+        self._bells: list[Callable[[], None]] = []
+        """Who is told at once that there are changes."""
         self._undo = AsyncExitStack()
         """What :meth:`stop` does, last built first: doors close before what is behind them."""
 
@@ -159,6 +163,9 @@ class Node:
         api = Api(deps, services, MODULES)
         FleetProvisioning(hub, api)
         Newcomers(hub, api)
+        deps.index = IndexReads(store)
+        indexer = Indexer(store, clock.real, self.id, lambda: places.all)
+        self._bells.append(indexer.ring)
         deps.link = links = Links(store, keyring, keys, clock, config["region"])
         bulk = Bulk(deps, api, self.id)
         tasks = Tasks(deps, api, lambda: places.all, self.id)
@@ -179,6 +186,8 @@ class Node:
                     tasks.wake()
                 elif change.kind == TASK:
                     bulk.wake()
+                elif change.kind == CONFIGURATION:
+                    indexer.reconfigure()
             await hub.changed(changes)
             await triggers.changed(changes)
 
@@ -196,6 +205,7 @@ class Node:
         self._run(refusals.run(), "refusals")
         self._run(tasks.run(), "tasks")
         self._run(bulk.run(), "bulk registration")
+        self._run(indexer.run(), "index")
         self._run(self._watch(deadlines), "deadlines")
 
         catalog = Catalog(service for name, service in services.items() if name != DEVICE_PLANE)
@@ -222,15 +232,15 @@ class Node:
 
     async def _open_store(self) -> tuple[Store, Feed]:
         """The store, and the feed of its changes, which follows from before anything was read."""
-        feed: Feed | None = None
 
         def ring() -> None:
-            if feed is not None:
-                feed.ring()
+            for bell in self._bells:
+                bell()
 
         store = await open_store(self.config.database, on_commit=ring)
         self._undo.push_async_callback(store.close)
         feed = Feed(store)
+        self._bells.append(feed.ring)
         await feed.start()
         return store, feed
 

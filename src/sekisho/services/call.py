@@ -70,7 +70,7 @@ class Caller:
 @dataclass(slots=True)
 class Deps:
     """What operations may use. ``publish`` hands a message to the broker, ``connections`` is the broker;
-    ``facts`` describes the node."""
+    ``facts`` describes the node, ``index`` reads the fleet index."""
 
     config: Any
     store: Store
@@ -84,6 +84,7 @@ class Deps:
     functions: Functions = field(default_factory=NoFunctions)
     objects: Any = None
     link: Any = None
+    index: Any = None
     facts: dict[str, Any] = field(default_factory=dict)
 
 
