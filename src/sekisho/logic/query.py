@@ -15,6 +15,7 @@ LONGEST_VALUE = 1000
 """Bytes of UTF-8 of a value that are compared; a query has no more."""
 
 _NUMBER = re.compile(r"-?[0-9]{1,300}(\.[0-9]{1,300})?([eE][+-]?[0-9]{1,3})?")
+FIRST_OF_NUMBERS = frozenset("-0123456789")
 
 
 class Value(NamedTuple):
@@ -34,14 +35,14 @@ UNSPOKEN = frozenset({"registry.version"})
 def fold(text: str) -> str:
     """Text as it is compared: without case, and no longer than :data:`LONGEST_VALUE`."""
     folded = text.lower()
-    if len(folded) * 4 <= LONGEST_VALUE or len(folded.encode()) <= LONGEST_VALUE:
+    if len(folded) <= LONGEST_VALUE // 4 or len(folded.encode()) <= LONGEST_VALUE:
         return folded
     return folded.encode()[:LONGEST_VALUE].decode(errors="ignore")
 
 
 def number_of(text: str) -> float | None:
     """The number that the text looks like, if it is finite."""
-    if len(text) > 620 or _NUMBER.fullmatch(text) is None:
+    if text[:1] not in FIRST_OF_NUMBERS or len(text) > 620 or _NUMBER.fullmatch(text) is None:
         return None
     number = float(text)
     return number if math.isfinite(number) else None

@@ -78,7 +78,7 @@ class Compiler:
         estimate, drivers, decided = self._driver(self.query, after)
         driver = " UNION ".join(drivers)
         condition = "" if decided else self._condition(self.query)
-        return Selection(driver, condition, estimate, self._used(driver + condition))
+        return Selection(driver, condition, estimate, self._used(f"{driver} {condition}"))
 
     def condition(self, document: str) -> tuple[str, Mapping[str, Any]]:
         """Whether the document in the column ``document`` matches."""

@@ -20,7 +20,7 @@ from sekisho.logic.query import UNSPOKEN, Terms
 from sekisho.services.index_documents import KINDS, concerns, load, touched
 from sekisho.store import index, tables
 from sekisho.store.feed import FellBehind, read_tail
-from sekisho.store.index import Progress, Scope, fetch_any
+from sekisho.store.index import Progress, Scope, TermRow, fetch_any
 from sekisho.store.statement import Conflict, Row, Statement, Unavailable
 from sekisho.store.store import Store
 
@@ -65,7 +65,8 @@ class _Batch:
         self.after = before._replace(owner=owner, until=now + HELD)
         self.now = now
         self.first: list[Statement] = []
-        self.rows: list[dict[str, Any]] = []
+        self.old: list[tuple[int, str, int]] = []
+        self.new: list[TermRow] = []
 
     def take(self, name: str, count: int) -> int:
         """The first of ``count`` new numbers."""
@@ -75,13 +76,13 @@ class _Batch:
 
     @property
     def empty(self) -> bool:
-        return not self.first and not self.rows
+        return not (self.first or self.old or self.new)
 
     def statements(self) -> list[Statement]:
-        # In the order of the index, so that neighbours are written together.
-        self.rows.sort(key=lambda row: (row["field"], row["value"], row["document"]))
+        self.old.sort()
+        self.new.sort()  # no two rows are equal in what the index is ordered by
         guard = index.advance(self.before, self.after, self.now)
-        return [guard, *self.first, *index.insert_terms(self.rows)]
+        return [guard, *self.first, *index.delete_some_terms(self.old), *index.insert_terms(self.new)]
 
 
 class Indexer:
@@ -328,24 +329,17 @@ class Indexer:
             (row["field"], row["value"]): ((row["number"], row["shown"]), row["number_of_field"])
             for row in before
         }
-        for one in after:
-            field, value, number, shown = one
-            found = old.pop((field, value), None) if old else None
+        if not old:
+            batch.new += [(fields[one[0]], one[1], document, one[2], one[3]) for one in after]
+            return
+        for field, value, number, shown in after:
+            found = old.pop((field, value), None)
             if found is not None:
                 if found[0] == (number, shown):
                     continue
-                batch.first.append(index.delete_term(found[1], value, document))
-            batch.rows.append(
-                {
-                    "field": fields[field],
-                    "value": value,
-                    "document": document,
-                    "number": number,
-                    "shown": shown,
-                }
-            )
-        for (_, value), (_, number_of_field) in old.items():
-            batch.first.append(index.delete_term(number_of_field, value, document))
+                batch.old.append((found[1], value, document))
+            batch.new.append((fields[field], value, document, number, shown))
+        batch.old += [(number, value, document) for (_, value), (_, number) in old.items()]
 
     async def _numbers(self, batch: _Batch, scope: Scope, names: set[str]) -> Mapping[str, int]:
         """The numbers of fields, new ones among them."""

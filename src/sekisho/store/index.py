@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sekisho.store.several import any_of, insert_several
+from sekisho.store.several import any_of
 from sekisho.store.statement import NO_PARAMS, Query, Row, Statement
 from sekisho.store.store import Store
 
@@ -82,7 +82,11 @@ CONNECTIVITY = "connectivity"
 """The kind of those changes; the id is the client's."""
 
 WIDE = 128
-"""Values of an IN, and rows of an INSERT: the index is written many rows at a time."""
+"""Values of an IN: the index is read many rows at a time."""
+
+
+TermRow = tuple[int, str, int, float | None, str | None]
+"""Field, value, document, number, shown."""
 
 
 class Progress(NamedTuple):
@@ -163,8 +167,8 @@ def names_after(account: str, region: str, kind: str, after: str, limit: int) ->
 
 
 def insert_documents(scope: int, numbers: Mapping[str, int]) -> list[Statement]:
-    rows = [{"scope": scope, "name": name, "id": id} for name, id in numbers.items()]
-    return insert_several(INSERT_DOCUMENT, rows, WIDE)
+    rows = [(scope, name, id) for name, id in numbers.items()]
+    return [Statement(INSERT_DOCUMENT, rows=rows)] if rows else []
 
 
 def delete_documents(scope: int, numbers: Mapping[str, int]) -> list[Statement]:
@@ -175,13 +179,14 @@ def delete_documents(scope: int, numbers: Mapping[str, int]) -> list[Statement]:
     ]
 
 
-def insert_terms(rows: Sequence[Mapping[str, Any]]) -> list[Statement]:
-    """``rows`` have field, value, document, number and shown, best in that order."""
-    return insert_several(INSERT_TERM, rows, WIDE)
+def insert_terms(rows: Sequence[TermRow]) -> list[Statement]:
+    """Best in their order, that of the index, so that neighbours are written together."""
+    return [Statement(INSERT_TERM, rows=rows)] if rows else []
 
 
-def delete_term(field: int, value: str, document: int) -> Statement:
-    return Statement(DELETE_TERM, {"field": field, "value": value, "document": document}, 1)
+def delete_some_terms(rows: Sequence[tuple[int, str, int]]) -> list[Statement]:
+    """``rows`` are field, value and document."""
+    return [Statement(DELETE_TERM, rows=rows)] if rows else []
 
 
 def tell_connections(ids: Sequence[str], at: float) -> list[Statement]:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from sekisho.store import migrations
 from sekisho.store.intake import Intake, Outcome, Pending
 from sekisho.store.lock import Lock
+from sekisho.store.parameters import positional
 from sekisho.store.statement import (
     NO_PARAMS,
     Conflict,
@@ -198,6 +199,9 @@ def _apply(connection: sqlite3.Connection, statements: Sequence[Statement]) -> O
 
 
 def _run(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
+    if statement.rows is not None:
+        connection.executemany(positional(statement.sql), statement.rows)
+        return []
     before = connection.total_changes
     cursor = connection.execute(statement.sql, dict(statement.params))
     if cursor.description is None:
