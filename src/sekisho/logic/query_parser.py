@@ -51,8 +51,13 @@ Word = list[Char]
 
 def parse(text: str) -> Query:
     """:raises QueryError: what is wrong, and where"""
-    if len(text.encode(errors="replace")) > BYTES:
-        raise QueryError(f"a query has at most {BYTES} bytes", BYTES)
+    for position, char in enumerate(text, start=1):
+        if char == "\0" or "\ud800" <= char <= "\udfff":
+            raise QueryError("no value has this character", position)
+    encoded = text.encode()
+    if len(encoded) > BYTES:
+        fitting = len(encoded[:BYTES].decode(errors="ignore"))
+        raise QueryError(f"a query has at most {BYTES} bytes", fitting + 1)
     return _Parser(text).whole()
 
 
