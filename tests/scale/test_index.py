@@ -8,7 +8,6 @@ import json
 import random
 import sqlite3
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +82,8 @@ def test_kill_9_while_the_index_follows(tmp_path: Path) -> None:
             ]
             for writer in writers:
                 writer.start()
-            time.sleep(dice.uniform(0.6, 1.4))
+            enough = len(acknowledged) + dice.randint(20, 60)
+            until(lambda enough=enough: len(acknowledged) >= enough, 60.0)
             node.kill()
             for writer in writers:
                 writer.join()
@@ -99,7 +99,6 @@ def test_kill_9_while_the_index_follows(tmp_path: Path) -> None:
             for name, attributes in acknowledged.items():
                 assert truth.get(name) == attributes, name
         assert behind, "no kill met the index at work"
-        assert len(acknowledged) > ROUNDS * 10
         assert "built anew" not in node.log and node.log.count("index built") == 1
         assert node.stop() == 0
     finally:

@@ -39,6 +39,10 @@ PRAGMAS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA journal_size_limit = 67108864",
     "PRAGMA temp_store = MEMORY",
+    # Of many millions of rows each commit touches pages all over: those that come again stay in memory (KiB),
+    # and are copied back from the log once for several commits (pages).
+    "PRAGMA cache_size = -32768",
+    "PRAGMA wal_autocheckpoint = 4000",
 )
 
 _TAKEN = {
