@@ -350,6 +350,7 @@ def pubacks(address: tuple[str, int], files: tuple[str, str, str], seconds: floa
         client.publish("bench/a", b"x" * 200, qos=1).wait_for_publish(10)
         found.append(time.perf_counter() - began)
         time.sleep(0.002)
+    client.disconnect()
     client.loop_stop()
     out.put(found)
 
@@ -372,7 +373,7 @@ def acknowledged(node: Path, server: Server, files: tuple[str, str, str], beside
                 await asyncio.sleep(0.1)
 
     asyncio.run(go())
-    found = out.get()
+    found = out.get(timeout=10)
     process.join()
     return spread(found[20:])
 
