@@ -43,6 +43,7 @@ bench: .venv-compiled/.done .venv-moto/.done
 	.venv-compiled/bin/python bench/fleet.py
 	.venv-compiled/bin/python bench/fleet.py --keys --devices 100
 	.venv-compiled/bin/python bench/bulk.py
+	.venv-compiled/bin/python bench/registry.py --things 1000000
 
 FUZZ_SECONDS ?= 600
 

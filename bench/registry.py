@@ -333,7 +333,7 @@ def aggregations(server: Server) -> dict[str, Spread]:
 
 
 def pubacks(address: tuple[str, int], files: tuple[str, str, str], seconds: float, out: Any) -> None:
-    """In a process of its own: QoS 1, the next when the last is acknowledged, below the limit of 100 a second."""
+    """In a process of its own: QoS 1, the next when the last is acknowledged, and below the limit of rate."""
     import paho.mqtt.client as mqtt
 
     client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="bench-pubacks")
