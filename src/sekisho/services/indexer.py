@@ -147,7 +147,7 @@ class Indexer:
         await asyncio.sleep(GATHER)
 
     async def _step(self) -> bool:
-        """One commit, or nothing to do."""
+        """One commit, or nothing to do; whether to go on at once."""
         (row,) = await self._store.fetch(*index.read_progress())
         progress = Progress(**row)
         if progress.turn != self._turn:
@@ -242,7 +242,8 @@ class Indexer:
         if not batch.empty or changes[-1].seq - progress.seq > AHEAD:
             await self._commit(batch)
         self._seen = changes[-1].seq
-        return True
+        # Unless there are more, the next ones gather first; an index that is being built goes on at once.
+        return len(changes) == BATCH or any(scope.status != ACTIVE for scope in self._scopes)
 
     async def _begin_anew(self, progress: Progress) -> None:
         batch = self._batch(progress)
