@@ -46,6 +46,7 @@ bench: .venv-compiled/.done .venv-moto/.done
 	.venv-compiled/bin/python bench/bulk.py
 	PYTHONPATH=src $(BIN)/python bench/policies.py
 	.venv-compiled/bin/python bench/policies.py
+	.venv-compiled/bin/python bench/registry.py --things 1000000
 
 FUZZ_SECONDS ?= 600
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
@@ -45,6 +45,8 @@ from sekisho.services.call import Deps
 from sekisho.services.civil_time import read_clock
 from sekisho.services.domains import Domains
 from sekisho.services.identity import Identities
+from sekisho.services.index_reads import IndexReads
+from sekisho.services.indexer import CONFIGURATION, Indexer
 from sekisho.services.log_files import LogFiles
 from sekisho.services.places import ACCOUNT, Places, load_accounts
 from sekisho.services.principals import Principals
@@ -82,6 +84,8 @@ class Node:
         self.endpoints: dict[str, Any] = {}
         self.failed = asyncio.Event()
         """Set when the node cannot go on, with the reason in its log."""
+        self._bells: list[Callable[[], None]] = []
+        """Who is told at once that there are changes."""
         self._undo = AsyncExitStack()
         """What :meth:`stop` does, last built first: doors close before what is behind them."""
 
@@ -169,6 +173,9 @@ class Node:
         Newcomers(hub, api)
         authorizers = AuthorizerRecords(store)
         CustomAuth(hub, authorizers, functions, config["custom_auth.shortest_seconds"])
+        deps.index = IndexReads(store)
+        indexer = Indexer(store, clock.real, self.id, lambda: places.all)
+        self._bells.append(indexer.ring)
         deps.link = links = Links(store, keyring, keys, clock, config["region"])
         bulk = Bulk(deps, api, self.id)
         tasks = Tasks(deps, api, lambda: places.all, self.id)
@@ -190,6 +197,8 @@ class Node:
                     tasks.wake()
                 elif change.kind == TASK:
                     bulk.wake()
+                elif change.kind == CONFIGURATION:
+                    indexer.reconfigure()
             await domains.changed(changes)
             await events.changed(changes)
             await hub.changed(changes)
@@ -215,6 +224,7 @@ class Node:
         self._run(files.run(), "logs")
         self._run(tasks.run(), "tasks")
         self._run(bulk.run(), "bulk registration")
+        self._run(indexer.run(), "index")
         self._run(self._watch(deadlines), "deadlines")
 
         catalog = Catalog(service for name, service in services.items() if name != DEVICE_PLANE)
@@ -246,15 +256,15 @@ class Node:
 
     async def _open_store(self) -> tuple[Store, Feed]:
         """The store, and the feed of its changes, which follows from before anything was read."""
-        feed: Feed | None = None
 
         def ring() -> None:
-            if feed is not None:
-                feed.ring()
+            for bell in self._bells:
+                bell()
 
         store = await open_store(self.config.database, on_commit=ring)
         self._undo.push_async_callback(store.close)
         feed = Feed(store)
+        self._bells.append(feed.ring)
         await feed.start()
         return store, feed
 

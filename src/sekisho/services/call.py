@@ -100,7 +100,7 @@ class Log(Protocol):
 @dataclass(slots=True)
 class Deps:
     """What operations may use. ``publish`` hands a message to the broker, ``connections`` is the broker;
-    ``facts`` describes the node."""
+    ``facts`` describes the node, ``index`` reads the fleet index."""
 
     config: Any
     store: Store
@@ -116,6 +116,7 @@ class Deps:
     link: Any = None
     events: Events = field(default_factory=NoEvents)
     logs: Log | None = None
+    index: Any = None
     facts: dict[str, Any] = field(default_factory=dict)
 
 

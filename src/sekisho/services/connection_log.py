@@ -9,6 +9,7 @@ import structlog
 
 from sekisho.store import connections
 from sekisho.store.connections import Connection
+from sekisho.store.index import tell_connections, tell_lasting
 from sekisho.store.statement import Statement, StoreError, Unavailable
 from sekisho.store.store import Store
 
@@ -44,7 +45,7 @@ class ConnectionLog:
 
     async def start(self, now: float) -> None:
         """End what an earlier life of the node left as lasting; the time is not known, so it is now."""
-        await self._store.commit([connections.end_all_connections(now, LEFT_OVER)])
+        await self._store.commit([tell_lasting(now), connections.end_all_connections(now, LEFT_OVER)])
 
     def opened(self, row: Connection) -> None:
         if len(self._opened) >= WAITING:
@@ -84,6 +85,8 @@ class ConnectionLog:
     async def _write(self, opened: list[Connection], closed: dict[str, End]) -> bool:
         statements: list[Statement] = connections.put_connections(opened)
         statements += [connections.end_connection(id, *end) for id, end in closed.items()]
+        at = max([*(row.connected for row in opened), *(end.at for end in closed.values())])
+        statements += tell_connections([*(row.id for row in opened), *closed], at)
         try:
             await self._store.commit(statements)
         except Unavailable as error:

@@ -24,6 +24,7 @@ BY_MEMBER: tuple[tuple[str, str], ...] = (
     ("domainConfigurationName", "domainconfiguration"),
     ("triggerName", "topictrigger"),
     ("packageName", "package"),
+    ("indexName", "index"),
     ("clientId", "client"),
     ("topic", "topic"),
 )
@@ -44,6 +45,11 @@ KINDS: Mapping[str, str] = {
 }
 """Operation → the kind that its member means, where that is another than the table's: ``certificateId`` is
 also what boto3 calls the id of a CA's."""
+
+DEFAULT_INDEX = frozenset(
+    {"GetBucketsAggregation", "GetCardinality", "GetPercentiles", "GetStatistics", "SearchIndex"}
+)
+"""Operations that are about AWS_Things unless told (Service Authorization Reference, AWS IoT)."""
 
 LISTS_OF_ONE = frozenset(
     {
@@ -110,6 +116,8 @@ def resource_arn(caller: Caller, service: str, operation: str, members: Mapping[
             if kind == "domainconfiguration":
                 return domain_arn(caller.region, caller.account, name)
             return arn(caller.region, caller.account, KINDS.get(operation, kind), name)
+    if operation in DEFAULT_INDEX:
+        return arn(caller.region, caller.account, "index", "AWS_Things")
     if isinstance(account := members.get("accountId"), str):
         return f"arn:{partition_of(caller.region)}:iam::{account}:root"
     for member in WHOLE_ARNS:

@@ -24,6 +24,22 @@ class FellBehind(StoreError):
     """Changes that were not read yet have been trimmed: load anew what was built from the feed."""
 
 
+async def read_tail(store: Store, cursor: int, limit: int) -> list[Change]:
+    """Up to ``limit`` changes after ``cursor``, the seq of one that has been read, or 0.
+
+    :raises FellBehind: see there
+    """
+    # The cursor's own row is read again: trimming leaves no gap (see changes.py), so while it is there,
+    # everything after it is.
+    rows = await store.fetch(*read_changes(max(cursor - 1, 0), limit + 1))
+    changes = [Change(**row) for row in rows]
+    if cursor == 0:
+        return changes[:limit]
+    if not changes or changes[0].seq != cursor:
+        raise FellBehind(f"the change feed stopped at {cursor}, and what followed has been trimmed")
+    return changes[1:]
+
+
 class Feed:
     """Calls a handler with every change after the cursor, in order, none again once it has been handled.
 
@@ -75,16 +91,7 @@ class Feed:
                 await self._wait(every)
 
     async def _read(self) -> list[Change]:
-        cursor = await self.start()
-        # The cursor's own row is read again: trimming leaves no gap (see changes.py), so while it is there,
-        # everything after it is.
-        rows = await self._store.fetch(*read_changes(max(cursor - 1, 0), BATCH + 1))
-        changes = [Change(**row) for row in rows]
-        if cursor == 0:
-            return changes[:BATCH]
-        if not changes or changes[0].seq != cursor:
-            raise FellBehind(f"the change feed stopped at {cursor}, and what followed has been trimmed")
-        return changes[1:]
+        return await read_tail(self._store, await self.start(), BATCH)
 
     async def _hand_over(self, handler: Handler, changes: Sequence[Change], every: float) -> None:
         failures, delay = 0, min(FIRST_DELAY, every)

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 
 import structlog
 
-from sekisho.store.statement import Row, Statement, StoreError, Unavailable, check_params, writes_change
+from sekisho.store.statement import (
+    Row,
+    Statement,
+    StoreError,
+    Unavailable,
+    check_params,
+    check_rows,
+    writes_change,
+)
 
 QUEUE = 1024
 """How many commits may wait; whoever brings one more waits for a place."""
@@ -41,6 +49,8 @@ class Intake:
         """Wait for a place, then for the writer. What was put is carried out even if this is cancelled."""
         for statement in statements:
             check_params(statement.params)
+            if statement.rows is not None:
+                check_rows(statement.rows)
         if not statements:
             return []
         await self._places.acquire()

@@ -22,12 +22,15 @@ SQLITE: Mapping[str, str] = {
     "serial_key": "INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT",
     "json": "TEXT",
     "blob": "BLOB",
+    # A table that is its primary key's index holds each of many small rows once.
+    "clustered": " WITHOUT ROWID",
 }
 POSTGRES: Mapping[str, str] = {
     "serial_key": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
     # JSON, not JSONB: it gives back the very text that was put in, as SQLite does.
     "json": "JSON",
     "blob": "BYTEA",
+    "clustered": "",
 }
 
 

@@ -1,4 +1,4 @@
-"""``:name`` parameters, turned into PostgreSQL's ``$1``."""
+"""``:name`` parameters, turned into PostgreSQL's ``$1`` or SQLite's ``?1``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,13 @@ class Numbered(NamedTuple):
 
     sql: str
     names: tuple[str, ...]
+
+
+@lru_cache(maxsize=64)
+def positional(sql: str) -> str:
+    """SQL with SQLite's ``?n``, numbered as :func:`numbered` does."""
+    names = {name: number for number, name in enumerate(numbered(sql).names, start=1)}
+    return _TOKEN.sub(lambda match: f"?{names[match['name']]}" if match["name"] else match[0], sql)
 
 
 @lru_cache(maxsize=1024)

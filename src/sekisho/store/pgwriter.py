@@ -189,6 +189,9 @@ class Writer:
                 self._prepared.popitem(last=False)
         else:
             self._prepared.move_to_end(query.sql)
+        if statement.rows is not None:
+            await prepared.executemany(statement.rows)
+            return []
         records = await prepared.fetch(*[statement.params[name] for name in query.names])
         if prepared.get_attributes():
             check_expectation(statement, len(records))

@@ -10,38 +10,41 @@ from typing import Any
 from sekisho.store.statement import Statement
 
 AT_ONCE = 32
-"""Rows of a statement. There are six texts of an INSERT, so that prepared ones are found again."""
+"""Rows of a statement, unless told. An INSERT has few texts, so that prepared ones are found again."""
 
 _VALUES = re.compile(r"VALUES\s*(\([^()]*\))")
 _NAME = re.compile(r":(\w+)")
 
 
-def insert_several(sql: str, rows: Sequence[Mapping[str, Any]]) -> list[Statement]:
-    """An INSERT, written for one row of ``VALUES (:name, …)``, for as many as there are, in their order."""
+def insert_several(sql: str, rows: Sequence[Mapping[str, Any]], at_once: int = AT_ONCE) -> list[Statement]:
+    """An INSERT, written for one row of ``VALUES (:name, …)``, for as many as there are, in their order.
+    ``at_once`` is a power of two."""
     return [
         Statement(
             _text(sql, len(some)),
             {f"{name}_{n}": value for n, row in enumerate(some) for name, value in row.items()},
         )
-        for some in _parts(rows)
+        for some in _parts(rows, at_once)
     ]
 
 
-def any_of(sql: str, name: str, values: Sequence[str | int], params: Mapping[str, Any]) -> list[Statement]:
+def any_of(
+    sql: str, name: str, values: Sequence[Any], params: Mapping[str, Any], at_once: int = AT_ONCE
+) -> list[Statement]:
     """A statement with ``IN (:name)`` for as many values as there are."""
     found = []
-    for at in range(0, len(values), AT_ONCE):
-        some = values[at : at + AT_ONCE]
-        width = 1 if len(some) == 1 else AT_ONCE
+    for at in range(0, len(values), at_once):
+        some = values[at : at + at_once]
+        width = 1 if len(some) == 1 else at_once
         padded = [*some, *[some[-1]] * (width - len(some))]
         named = {f"{name}_{n}": value for n, value in enumerate(padded)}
         found.append(Statement(_in_text(sql, name, width), {**params, **named}))
     return found
 
 
-def _parts(rows: Sequence[Mapping[str, Any]]) -> Iterator[Sequence[Mapping[str, Any]]]:
+def _parts(rows: Sequence[Mapping[str, Any]], at_once: int) -> Iterator[Sequence[Mapping[str, Any]]]:
     """In powers of two, the largest first."""
-    at, size = 0, AT_ONCE
+    at, size = 0, at_once
     while at < len(rows):
         while size > len(rows) - at:
             size //= 2

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from sekisho.store import migrations
 from sekisho.store.intake import Intake, Outcome, Pending
 from sekisho.store.lock import Lock
+from sekisho.store.parameters import positional
 from sekisho.store.statement import (
     NO_PARAMS,
     Conflict,
@@ -38,6 +39,10 @@ PRAGMAS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA journal_size_limit = 67108864",
     "PRAGMA temp_store = MEMORY",
+    # Of many millions of rows each commit touches pages all over: those that come again stay in memory (KiB),
+    # and are copied back from the log once for several commits (pages).
+    "PRAGMA cache_size = -32768",
+    "PRAGMA wal_autocheckpoint = 4000",
 )
 
 _TAKEN = {
@@ -198,6 +203,9 @@ def _apply(connection: sqlite3.Connection, statements: Sequence[Statement]) -> O
 
 
 def _run(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
+    if statement.rows is not None:
+        connection.executemany(positional(statement.sql), statement.rows)
+        return []
     before = connection.total_changes
     cursor = connection.execute(statement.sql, dict(statement.params))
     if cursor.description is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -20,11 +20,15 @@ class Statement:
 
     ``expect`` is the number of rows it must return (a SELECT, a RETURNING) or touch (anything else); another
     number undoes the whole commit with :class:`Conflict`. None expects nothing.
+
+    ``rows`` instead of ``params``: once for each row, whose values are in the order in which the SQL names
+    them first. It returns nothing and expects nothing.
     """
 
     sql: str
     params: Mapping[str, Any] = field(default_factory=lambda: NO_PARAMS, repr=False)
     expect: int | None = None
+    rows: Sequence[tuple[Any, ...]] | None = field(default=None, repr=False)
 
 
 class Query(NamedTuple):
@@ -76,6 +80,14 @@ def check_params(params: Mapping[str, Any]) -> None:
                 value.encode()
             except UnicodeEncodeError:
                 raise StoreError(f"the parameter {name} is not valid Unicode text") from None
+
+
+def check_rows(rows: Sequence[tuple[Any, ...]]) -> None:
+    """The same for many rows."""
+    for row in rows:
+        for value in row:
+            if type(value) is str and ("\0" in value or not value.isascii()):
+                check_params({"row": value})
 
 
 def check_expectation(statement: Statement, found: int) -> None:
