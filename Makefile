@@ -40,6 +40,7 @@ bench: .venv-compiled/.done .venv-moto/.done
 	sh scripts/debian-packages.sh mosquitto gcc libc6-dev libssl-dev
 	.venv-compiled/bin/python bench/run.py
 	.venv-compiled/bin/python bench/registering.py --moto .venv-moto/bin/moto_server
+	.venv-compiled/bin/python bench/registering.py --operation CreateThing --moto .venv-moto/bin/moto_server
 	.venv-compiled/bin/python bench/connecting.py
 	.venv-compiled/bin/python bench/fleet.py
 	.venv-compiled/bin/python bench/fleet.py --keys --devices 100
