@@ -21,6 +21,7 @@ from sekisho.aws.catalog import Catalog
 from sekisho.aws.request import Request
 from sekisho.broker.activation import inherited
 from sekisho.broker.deadlines import Deadlines
+from sekisho.broker.endings import Endings
 from sekisho.broker.extended import client_of
 from sekisho.broker.hub import Hub
 from sekisho.broker.listener import Listener, Peer, bind
@@ -182,7 +183,7 @@ class Node:
             await hub.changed(changes)
             await triggers.changed(changes)
 
-        deadlines = Deadlines(_timed_out)
+        deadlines, endings = Deadlines(_timed_out), Endings()
         undo.push_async_callback(hub.close)
         await hub.start(places.all)
         await triggers.start(places.all)
@@ -196,7 +197,7 @@ class Node:
         self._run(refusals.run(), "refusals")
         self._run(tasks.run(), "tasks")
         self._run(bulk.run(), "bulk registration")
-        self._run(self._watch(deadlines), "deadlines")
+        self._run(self._watch(deadlines, endings), "deadlines")
 
         catalog = Catalog(service for name, service in services.items() if name != DEVICE_PLANE)
         endpoint = AwsEndpoint(api, catalog, keys, clock, places.regions)
@@ -205,7 +206,7 @@ class Node:
         app = build_app(S3(devices, endpoint, deps), registry.counters, revoked)
         http = HttpServer(app, clock.tick)
         undo.push_async_callback(http.close)
-        self._listen(keyring, hub, places, http, endpoint, deadlines, mqtt, https)
+        self._listen(keyring, hub, places, http, endpoint, deadlines, endings, mqtt, https)
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: http.protocol({"peer": None}), sock=plain)
         undo.callback(server.close)
@@ -246,6 +247,7 @@ class Node:
         http: HttpServer,
         endpoint: AwsEndpoint,
         deadlines: Deadlines,
+        endings: Endings,
         *socks: socket.socket,
     ) -> None:
         """MQTT on the first socket; MQTT, HTTP and WebSockets on the second."""
@@ -261,7 +263,7 @@ class Node:
             return endpoint.authenticate_socket(Request(*request))
 
         def websocket(peer: Peer) -> WebSocket:
-            return WebSocket(hub, peer, poller, authenticate, lambda who: client(hub, who), life)
+            return WebSocket(hub, peer, poller, authenticate, lambda who: client(hub, who), life, endings)
 
         connections: set[TlsTransport] = set()
         for sock, with_http in zip(socks, (False, True), strict=True):
@@ -345,9 +347,10 @@ class Node:
             log.error("stopped working", part=name, exc_info=task.exception())
             self.failed.set()
 
-    async def _watch(self, deadlines: Deadlines) -> None:
+    async def _watch(self, deadlines: Deadlines, endings: Endings) -> None:
         while True:
             deadlines.check(self.clock.tick())
+            endings.check(self.clock.now())
             await asyncio.sleep(0.5)
 
 

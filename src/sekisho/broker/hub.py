@@ -376,7 +376,7 @@ class Hub:
                     stale |= {c for c in self._of(change) if change.id in c.policy_names}
                 case "thing":
                     stale |= {c for c in self._of(change) if c.uses_thing(change.id)}
-                case "iamrole" | "iamuser" | "iampolicy" | "iamattached":
+                case "iamrole" | "iamuser" | "iampolicy" | "iamattached" | "accesskey":
                     stale |= {c for c in self.all_clients() if c.peer.principal is not None}
         if stale:
             limit = asyncio.Semaphore(REFRESHES_AT_ONCE)

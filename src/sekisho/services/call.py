@@ -37,8 +37,9 @@ class Principal(NamedTuple):
     """Who asks: an ARN, what policies speak for it, and the id that AWS calls its user id.
 
     ``limit`` is a session's own policy: what it does not allow, nothing does. ``context`` are the condition
-    keys that come with the principal. ``temporary``: its credentials have an end. ``service`` is the host
-    name of an AWS service that the node acts as.
+    keys that come with the principal. ``temporary``: its credentials have an end, ``expires`` in civil epoch
+    seconds. ``service`` is the host name of an AWS service that the node acts as. ``key`` is the id of the
+    access key that has signed.
     """
 
     arn: str
@@ -49,6 +50,8 @@ class Principal(NamedTuple):
     context: Mapping[str, str] = NO_CONTEXT
     temporary: bool = False
     service: str = ""
+    key: str = ""
+    expires: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,16 +71,17 @@ class Principals:
             principal = await self._of_session(session) if session is not None else None
             if session is None or principal is None:
                 return None
-            return AccessKey(id, session.secret, principal, session.expires)
+            signer = principal._replace(key=id, expires=session.expires)
+            return AccessKey(id, session.secret, signer, session.expires)
         row = await self._rows.find(id)
         if row is None:
             return None
         if row.user is None:
-            return AccessKey(id, row.secret, root(row.account))
+            return AccessKey(id, row.secret, root(row.account)._replace(key=id))
         entity = await self.entity(row.account, USER, row.user)
         if entity is None or entity.keys.get(id) != "Active":
             return None
-        return AccessKey(id, row.secret, self._user(row.account, row.user, entity))
+        return AccessKey(id, row.secret, self._user(row.account, row.user, entity)._replace(key=id))
 
     async def _of_session(self, session: Session) -> Principal | None:
         if session.kind == USER:
@@ -110,7 +111,11 @@ class Principals:
         )
 
     async def renewed(self, principal: Principal) -> Principal | None:
-        """The same with its policies as they are now, or None when its user or role is gone."""
+        """The same with its policies as they are now, or None when its user or role is gone, or the access
+        key that has signed is deleted or not active any more."""
+        key = "" if principal.temporary else principal.key
+        if key and await self._rows.find(key) is None:
+            return None
         kind, _, rest = principal.arn.rpartition(":")[2].partition("/")
         user = principal.context.get("aws:username")
         if user is not None:
@@ -120,6 +125,8 @@ class Principals:
         else:
             return principal
         if entity is None or entity.id != principal.user_id.partition(":")[0]:
+            return None
+        if key and entity.keys.get(key) != "Active":
             return None
         return principal._replace(policies=entity.policies)
 
