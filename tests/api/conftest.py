@@ -11,11 +11,14 @@ from typing import NamedTuple
 
 import pytest
 
+from api.authorities import account_client
 from api.making import Certificate, certificate
 from interop.devices import Factory
 from nodes import Node, running
 
 NUMBERS = itertools.count(1)
+
+OTHER_ACCOUNTS = "111122223333", "444455556666"
 
 FUNCTIONS = [f"functions.{name}=users_functions:{name}" for name in ("hook", "sign", "answer")]
 """What users would write: `users_functions.py`."""
@@ -103,6 +106,12 @@ def iam(node: Node):
 def own(node: Node):
     """The node's own service: the civil clock, refusals."""
     return node.client("sekisho")
+
+
+@pytest.fixture(scope="session")
+def other_accounts(node: Node):
+    """Clients of the roots of `OTHER_ACCOUNTS`, by account."""
+    return {account: account_client(node, account) for account in OTHER_ACCOUNTS}
 
 
 @pytest.fixture
