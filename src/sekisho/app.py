@@ -156,6 +156,7 @@ class Node:
             functions,
             connections=registry,
             objects=objects,
+            principals=keys,
         )
         api = Api(deps, services, MODULES)
         FleetProvisioning(hub, api)

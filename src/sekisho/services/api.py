@@ -231,6 +231,8 @@ class Api:
         detail = {"clientId": caller.client_id, "certificateId": caller.certificate_id}
         if made is not None:
             detail["certificateArn"] = made
+        if caller.role is not None:
+            detail["role"] = caller.role.arn
         return [
             tables.append_audit(
                 at=now,

@@ -58,7 +58,8 @@ class Principal(NamedTuple):
 class Caller:
     """A principal at a door, in an account and region.
 
-    ``certificate_id`` and ``client_id`` are set when a device asks over MQTT.
+    ``certificate_id`` and ``client_id`` are set when a device asks over MQTT. ``role`` is the role in which
+    the node does for it what it asks; what that may not do is not done.
     """
 
     principal: Principal
@@ -68,6 +69,7 @@ class Caller:
     request_id: str = ""
     certificate_id: str = ""
     client_id: str = ""
+    role: Principal | None = None
 
 
 @dataclass(slots=True)
@@ -87,6 +89,7 @@ class Deps:
     functions: Functions = field(default_factory=NoFunctions)
     objects: Any = None
     link: Any = None
+    principals: Any = None
     facts: dict[str, Any] = field(default_factory=dict)
 
 

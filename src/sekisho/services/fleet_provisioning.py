@@ -32,6 +32,7 @@ from sekisho.services.certificate_records import put_new_certificate
 from sekisho.services.default_provider import default_provider
 from sekisho.services.issuing import issue_for_csr, issue_for_new_key
 from sekisho.services.provisioning import carry_out
+from sekisho.services.roles import require_rights, role_at_work
 from sekisho.services.work import Document
 
 TOKEN = "ownershiptoken"  # noqa: S105 - the kind of a row
@@ -119,6 +120,11 @@ async def register_thing(
     if planned is not None and planned.certificate_id not in (None, owned_id):
         raise AccessDenied(f"{planned.logical}: the token belongs to another certificate")
     try:
+        role = await role_at_work(
+            call.deps, call.account, template["provisioningRoleArn"], template.get("roleId"), "provisioning"
+        )
+        if role is not None:
+            await require_rights(call, plan, role)
         outcome = await carry_out(call, plan)
     except AwsError as error:
         raise InvalidParameters(error.message) from None

@@ -36,13 +36,15 @@ RESTRICTED = PolicySet(
 
 
 class Entity(NamedTuple):
-    """A user or role as authorization needs it; ``keys`` are a user's access keys with their states."""
+    """A user or role as authorization needs it; ``keys`` are a user's access keys with their states, and
+    ``trust`` is a role's trust policy."""
 
     arn: str
     id: str
     policies: PolicySet
     tags: Mapping[str, str]
     keys: Mapping[str, str]
+    trust: str = ""
 
 
 class Principals:
@@ -98,16 +100,18 @@ class Principals:
         limit = None
         if session.policy is not None:
             limit = PolicySet([NamedPolicy("session policy", "", _parsed(session.policy))])
-        arn = f"arn:{partition_of(self._region)}:sts::{session.account}:assumed-role/{session.name}"
-        context = {**_context(entity, "AssumedRole"), **session.context}
+        principal = self.session(session.account, session.name, entity, session.session)
+        context = {**principal.context, **session.context}
+        return principal._replace(limit=limit, context=context, temporary=True)
+
+    def session(self, account: str, name: str, role: Entity, session: str) -> Principal:
+        """A role at work, under the name of the session."""
         return Principal(
-            f"{arn}/{session.session}",
-            session.account,
-            entity.policies,
-            f"{entity.id}:{session.session}",
-            limit,
-            context,
-            temporary=True,
+            f"arn:{partition_of(self._region)}:sts::{account}:assumed-role/{name}/{session}",
+            account,
+            role.policies,
+            f"{role.id}:{session}",
+            context=_context(role, "AssumedRole"),
         )
 
     async def renewed(self, principal: Principal) -> Principal | None:
@@ -153,8 +157,9 @@ class Principals:
         for row in attached:
             policies += await self._managed(account, row["source"])
         keys = {id: key["Status"] for id, key in body.get("AccessKeys", {}).items()}
+        trust = body.get("AssumeRolePolicyDocument", "")
         id = body[f"{WORDS[kind].capitalize()}Id"]
-        found = Entity(body["Arn"], id, PolicySet(policies), body["Tags"], keys)
+        found = Entity(body["Arn"], id, PolicySet(policies), body["Tags"], keys, trust)
         if self._changes == seen:
             if len(self._entities) >= KEPT:
                 self._entities.clear()

@@ -19,6 +19,7 @@ from sekisho.logic.templates import TemplateError, expand
 from sekisho.services.call import Call, Principal, service_principal
 from sekisho.services.certificate_records import put_new_certificate
 from sekisho.services.provisioning import carry_out
+from sekisho.services.roles import require_rights
 from sekisho.services.work import Document, dumps
 from sekisho.store import tables
 
@@ -60,6 +61,8 @@ async def register_thing_line(
         plan = expand(template_of(templateBody), parameters or {}, {})
     except TemplateError as error:
         raise InvalidRequestException(f"Invalid provisioning template: {error}") from None
+    if call.caller.role is not None:
+        await require_rights(call, plan, call.caller.role)
     planned = plan.certificate
     if planned is not None and planned.csr is not None and certificatePem is not None:
         certificate = x509.load_pem_x509_certificate(certificatePem.encode())

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sekisho.aws.errors import (
-    InvalidRequestException,
     LimitExceededException,
     ResourceAlreadyExistsException,
 )
-from sekisho.logic.arns import parse_arn
 from sekisho.services.call import Call
 from sekisho.services.paging import DEFAULT_PAGE, key, token
-from sekisho.services.permission import require_allowed
+from sekisho.services.roles import CREDENTIALS, check_passing
 from sekisho.services.tagging import drop_tags, put_tags
 from sekisho.services.work import Document
 
@@ -33,7 +31,7 @@ async def create_role_alias(
 ) -> Document:
     """The creator must be allowed iam:PassRole on the role; whether the role exists, and whether it may last
     so long, is seen when credentials are asked for."""
-    _check_role(call, roleArn)
+    check_passing(call, roleArn, "roleArn", CREDENTIALS)
     existing = await call.work.get(KIND, roleAlias)
     if existing is not None:
         raise ResourceAlreadyExistsException(
@@ -68,7 +66,7 @@ async def update_role_alias(
 ) -> Document:
     alias = await call.require(KIND, roleAlias)
     if roleArn is not None:
-        _check_role(call, roleArn)
+        check_passing(call, roleArn, "roleArn", CREDENTIALS)
     given = {"roleArn": roleArn, "credentialDurationSeconds": credentialDurationSeconds}
     changed = {name: value for name, value in given.items() if value is not None}
     return await call.work.put(KIND, roleAlias, alias | changed)
@@ -88,15 +86,3 @@ async def list_role_aliases(
         KIND, key(marker), pageSize or DEFAULT_PAGE, ascending=bool(ascendingOrder)
     )
     return {"roleAliases": [name for name, _ in page], "nextMarker": token(after)}
-
-
-def _check_role(call: Call, role_arn: str) -> None:
-    try:
-        arn = parse_arn(role_arn)
-    except ValueError as error:
-        raise InvalidRequestException(f"roleArn: {error}") from None
-    if arn.service != "iam" or not arn.resource.startswith("role/"):
-        raise InvalidRequestException(f"{role_arn} is not the ARN of a role (arn:aws:iam::…:role/…)")
-    if arn.account != call.account:
-        raise InvalidRequestException(f"{role_arn} is not of account {call.account}")
-    require_allowed(call, "iam:PassRole", role_arn)
