@@ -55,7 +55,8 @@ from sekisho.services.places import ACCOUNT, Places, load_accounts
 from sekisho.services.principals import Principals
 from sekisho.services.refusals import Refusals
 from sekisho.services.registration_tasks import TASK
-from sekisho.services.revocations import REVOKED, RevocationLists
+from sekisho.services.revocations import RevocationLists
+from sekisho.services.revoked_entries import REVOKED
 from sekisho.store.changes import Change
 from sekisho.store.feed import Feed
 from sekisho.store.store import Store, open_store
@@ -173,7 +174,7 @@ class Node:
             for change in changes:
                 keys.forget(change)
                 if change.kind == REVOKED:
-                    revoked.forget()
+                    revoked.heard(change.id)
                 elif change.kind == ACCOUNT:
                     places.add(change.id)  # it begins empty: there is nothing of it to be taken up
                 elif change.kind == "clock":
