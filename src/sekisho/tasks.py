@@ -17,6 +17,7 @@ from sekisho.services.provisioning_claims import LIFETIME as CLAIM_LIFETIME
 from sekisho.services.renewal_work import RenewalWork
 from sekisho.store import tables
 from sekisho.store.connections import trim_many_connections, trim_old_connections
+from sekisho.store.due import created_before
 from sekisho.store.statement import StoreError
 
 log = structlog.get_logger("sekisho.tasks")
@@ -110,35 +111,26 @@ class Tasks:
         await self._expire(CLAIM, CLAIM_LIFETIME, "ExpireProvisioningClaim", "certificateId")
 
     async def _expire(self, kind: str, lifetime: float, operation: str, member: str) -> None:
-        """What all has the same lifetime ends in the order of its creation."""
-        for account, region in self._places():
-            caller = Caller(service_principal(account, "provisioning"), account, region)
-            while await self._expire_page(caller, kind, lifetime, operation, member):
-                pass
-
-    async def _expire_page(
-        self, caller: Caller, kind: str, lifetime: float, operation: str, member: str
-    ) -> bool:
+        """What all has the same lifetime ends in the order of its creation, in whatever account it is."""
         deps = self._deps
-        rows = await deps.store.fetch(
-            *tables.page_resources_by_created(caller.account, caller.region, kind, None, PAGE)
-        )
-        for row in rows:
-            if deps.clock.now() < row["created"] + lifetime - 1.0:
-                return False  # nor are those after it due; nothing is asked, and no audit line written
-            try:
-                done = await self._api.invoke(caller, "sekisho", operation, **{member: row["id"]})
-            except AwsError as error:
-                log.warning("not expired", kind=kind, error=error.message)
-                return False
-            if not done.get("expired"):
-                return False  # the oldest that is left has time
-        return len(rows) == PAGE
+        after = (0.0, "")
+        while True:
+            before = deps.clock.now() - lifetime
+            rows = await deps.store.fetch(*created_before(kind, before, after, PAGE))
+            for row in rows:
+                account, region = row["account"], row["region"]
+                caller = Caller(service_principal(account, "provisioning"), account, region)
+                try:
+                    await self._api.invoke(caller, "sekisho", operation, **{member: row["id"]})
+                except AwsError as error:
+                    log.warning("not expired", kind=kind, error=error.message)
+            if len(rows) < PAGE:
+                return
+            after = rows[-1]["created"], rows[-1]["id"]
 
     async def advance_renewals(self) -> None:
         """Retire what devices have renewed, and roll back what they have not in time."""
-        for account, region in self._places():
-            await self._renewals.run(account, region)
+        await self._renewals.run()
 
     async def trim(self) -> None:
         deps = self._deps
