@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import structlog
 
 from sekisho.aws.errors import AwsError
+from sekisho.objects.base import ObjectsError
 from sekisho.services.api import Api
 from sekisho.services.call import Caller, Deps, service_principal
 from sekisho.services.fleet_provisioning import LIFETIME, TOKEN
 from sekisho.services.identity import CLAIM
 from sekisho.services.provisioning_claims import LIFETIME as CLAIM_LIFETIME
 from sekisho.services.renewal_work import RenewalWork
+from sekisho.services.uploads import expire_uploads
 from sekisho.store import tables
 from sekisho.store.connections import trim_many_connections, trim_old_connections
 from sekisho.store.due import created_before
@@ -54,6 +57,7 @@ class Tasks:
             Task("expire-ownership-tokens", 1.0, self.expire_ownership_tokens),
             Task("renewals", 1.0, self.advance_renewals),
             Task("expire-provisioning-claims", 1.0, self.expire_provisioning_claims),
+            Task("expire-uploads", 60.0, self.expire_uploads),
             Task("trim", 600.0, self.trim),
         ]
 
@@ -131,6 +135,13 @@ class Tasks:
     async def advance_renewals(self) -> None:
         """Retire what devices have renewed, and roll back what they have not in time."""
         await self._renewals.run()
+
+    async def expire_uploads(self) -> None:
+        """Delete the parts of uploads that nobody has completed or aborted."""
+        deps = self._deps
+        days: int = deps.config["objects.upload_days"]
+        with suppress(ObjectsError):  # the next time
+            await expire_uploads(deps.store, deps.objects, deps.clock.now() - days * 86400.0)
 
     async def trim(self) -> None:
         deps = self._deps

@@ -43,8 +43,8 @@ def created_before(kind: str, before: float, after: tuple[float, str], limit: in
 
 
 def named_before(kind: str, before: str, after: str, limit: int) -> Query:
-    """Up to ``limit`` of a kind of the second index with ids beyond ``after`` and before ``before``. An id may
-    be of several accounts and a page may end between them: what it leaves is found the next time."""
+    """Up to ``limit`` of a kind of the second index with ids beyond ``after`` and before ``before``. An id
+    may be of several accounts and a page may end between them: the next time finds what it leaves."""
     return Query(NAMED, {"kind": kind, "before": before, "id": after, "limit": limit})
 
 
