@@ -173,6 +173,7 @@ class Node:
         async def changed(changes: Sequence[Change]) -> None:
             for change in changes:
                 keys.forget(change)
+                deps.hints.forget(change)
                 if change.kind == REVOKED:
                     revoked.heard(change.id)
                 elif change.kind == ACCOUNT:

@@ -180,10 +180,10 @@ class Api:
     ) -> Document:
         deps = self.deps
         answers: dict[tuple[str, bytes], dict[str, Any]] = {}
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             now = deps.clock.now()
             work = Work(deps.store, caller.account, "" if service in GLOBAL else caller.region, now)
-            call = Call(deps, caller, service, operation, now, work, self.check, answers)
+            call = Call(deps, caller, service, operation, now, work, self.check, answers, attempt > 0)
             result = await bound.function(call, **members)
             try:
                 if work.writes or audit:

@@ -135,7 +135,7 @@ class TaskRun:
         self._owner = owner
         self._place = (account, region)
         self._id = id
-        self._caller = Caller(runner(account), account, region)
+        self._caller = Caller(runner(account), account, region, request_id=id)
         self._reports = Reports(deps.objects, account, id)
         self._held_at = 0.0
         self._progress: Document = {}

@@ -14,6 +14,7 @@ from sekisho.functions.interface import Functions, NoFunctions
 from sekisho.logic.arns import arn
 from sekisho.logic.policy import NamedPolicy, PolicySet, parse_policy
 from sekisho.mqtt.message import Message
+from sekisho.services.hints import Hints
 from sekisho.services.live import Connections
 from sekisho.services.work import Document, Work
 from sekisho.store.store import Store
@@ -90,6 +91,7 @@ class Deps:
     objects: Any = None
     link: Any = None
     principals: Any = None
+    hints: Hints = field(default_factory=Hints)
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -109,6 +111,8 @@ class Call:
     work: Work
     check: Callable[[str, str, Mapping[str, Any]], None]
     answers: dict[tuple[str, bytes], dict[str, Any]] = field(default_factory=dict)
+    again: bool = False
+    """Whether it is run again because what it read had changed."""
 
     async def invoke(self, function: str, event: Document) -> Document:
         """Call a user's function; once for an event, however often the operation is run again.

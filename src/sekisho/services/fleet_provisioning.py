@@ -161,7 +161,9 @@ async def _token(call: Call, certificate: Document) -> str:
     """A new ownership token; only its digest is kept. Its row is found by age when its hour is over."""
     token = secrets.token_urlsafe(64)
     body = {"certificateId": certificate["certificateId"], "expires": call.now + LIFETIME}
-    await call.work.put(TOKEN, _digest(token), body)
+    digest = _digest(token)
+    call.work.is_new(TOKEN, digest, digest)
+    await call.work.put(TOKEN, digest, body)
     return token
 
 

@@ -66,7 +66,7 @@ async def register_thing_line(
     planned = plan.certificate
     if planned is not None and planned.csr is not None and certificatePem is not None:
         certificate = x509.load_pem_x509_certificate(certificatePem.encode())
-        issued = await put_new_certificate(call, certificate, planned.status)
+        issued = await put_new_certificate(call, certificate, planned.status, issued=True)
         plan = replace(plan, certificate=replace(planned, csr=None, certificate_id=issued["certificateId"]))
     outcome = await carry_out(call, plan)
     pem = outcome.certificate["certificatePem"] if outcome.certificate is not None else None
