@@ -88,3 +88,33 @@ def test_other_kinds_are_read_each_time(database_url):
         assert (await work_with(store, hints).get("thing", "t"))["n"] == 2
 
     run(database_url, body)
+
+
+def test_that_there_is_none_of_a_few_kinds_is_kept_and_proved(database_url):
+    async def body(store):
+        hints = Hints()
+        assert await work_with(store, hints).get("certificatevalidity", "default") is None
+        await store.commit([tables.insert_resource(*PLACE, "certificatevalidity", "default", '{"n":1}', 1.0)])
+        work = work_with(store, hints)
+        assert await work.get("certificatevalidity", "default") is None
+        await work.put("thing", "t", {"n": 1})
+        with pytest.raises(Conflict):
+            await work.commit()
+        hints.forget(CHANGE._replace(kind="certificatevalidity", id="default"))
+        assert await work_with(store, hints).get("certificatevalidity", "default") is not None
+
+    run(database_url, body)
+
+
+def test_what_is_taken_to_be_bare_and_is_not_does_not_get_through(database_url):
+    async def body(store):
+        await store.commit([tables.insert_link(*PLACE, "attached-policy", "p", "cert", "{}", 1.0)])
+        work = work_with(store, None)
+        work.is_bare("cert")
+        assert await work.all_links_to("attached-policy", "cert") == []
+        work.link("attached-policy", "q", "cert")
+        with pytest.raises(Conflict):
+            await work.commit()
+        assert len(await work_with(store, None).all_links_to("attached-policy", "cert")) == 1
+
+    run(database_url, body)

@@ -136,6 +136,13 @@ class Call:
     def arn(self, kind: str, name: str) -> str:
         return arn(self.region, self.account, kind, name)
 
+    def use_hints(self) -> None:
+        """For an operation that commits whatever it answers; nothing happens when it is run again."""
+        if self.again:
+            self.deps.hints.clear()
+        else:
+            self.work.hints = self.deps.hints
+
     async def require(self, kind: str, id: str) -> Document:
         """The document, or ResourceNotFoundException naming it."""
         found = await self.work.get(kind, id)

@@ -47,6 +47,7 @@ async def create_certificate_from_csr(call: Call, certificateSigningRequest: str
         raise InvalidCertificateSigningRequest(
             f"The certificate signing request is not usable: {error}"
         ) from None
+    call.use_hints()
     provider = await default_provider(call)
     if provider is None:
         certificate = await issue_for_csr(call, csr, "PENDING_ACTIVATION", await claim_validity(call))
@@ -76,6 +77,7 @@ async def _ask_provider(
 
 
 async def create_keys_and_certificate(call: Call) -> Document:
+    call.use_hints()
     validity = await claim_validity(call)
     certificate, private_pem, _ = await issue_for_new_key(call, "PENDING_ACTIVATION", validity)
     return certificate | {
@@ -125,6 +127,8 @@ async def register_thing(
         )
         if role is not None:
             await require_rights(call, plan, role)
+        if not call.again:
+            call.work.is_bare(call.arn("cert", owned_id))  # nobody else has its certificate yet
         outcome = await carry_out(call, plan)
     except AwsError as error:
         raise InvalidParameters(error.message) from None

@@ -6,6 +6,10 @@ from sekisho.store.changes import Change
 from sekisho.store.statement import Row
 
 KINDS = frozenset({"policy"})
+ABSENT = frozenset({"claim", "certificatevalidity", "certificateproviderdefault"})
+"""Kinds of which there are few: that one is not there is kept as well."""
+
+HINTED = KINDS | ABSENT
 KEPT = 1000
 
 Key = tuple[str, str, str, str]
@@ -20,13 +24,16 @@ class Hints:
     """
 
     def __init__(self) -> None:
-        self._kept: dict[Key, Row] = {}
+        self._kept: dict[Key, Row | None] = {}
+
+    def has(self, key: Key) -> bool:
+        return key in self._kept
 
     def get(self, key: Key) -> Row | None:
         return self._kept.get(key)
 
-    def keep(self, key: Key, row: Row) -> None:
-        if key[2] in KINDS:
+    def keep(self, key: Key, row: Row | None) -> None:
+        if key[2] in (KINDS if row is not None else ABSENT):
             if len(self._kept) >= KEPT:
                 self._kept.clear()
             self._kept[key] = row
@@ -36,5 +43,5 @@ class Hints:
 
     def forget(self, change: Change) -> None:
         """Something has changed."""
-        if change.kind in KINDS:
+        if change.kind in HINTED:
             self._kept.pop((change.account, change.region, change.kind, change.id), None)

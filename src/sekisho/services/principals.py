@@ -55,7 +55,7 @@ class Principals:
         self._keyring = keyring
         self._region = region
         self._rows = KeyRows(store, keyring)
-        self._entities: dict[tuple[str, str, str], Entity] = {}
+        self._entities: dict[tuple[str, str, str], Entity | None] = {}
         self._changes = 0
 
     def forget(self, change: Change) -> None:
@@ -141,13 +141,12 @@ class Principals:
     async def entity(self, account: str, kind: str, name: str) -> Entity | None:
         """A user or role with all of its policies."""
         place = (account, kind, name)
-        kept = self._entities.get(place)
-        if kept is not None:
-            return kept
+        if place in self._entities:
+            return self._entities[place]
         seen = self._changes
         body = await read_entity(self._store, account, kind, name)
         if body is None:
-            return None
+            return self._keep(place, None, seen)
         policies = [
             NamedPolicy(policy, "", _parsed(document)) for policy, document in body["Policies"].items()
         ]
@@ -160,6 +159,10 @@ class Principals:
         trust = body.get("AssumeRolePolicyDocument", "")
         id = body[f"{WORDS[kind].capitalize()}Id"]
         found = Entity(body["Arn"], id, PolicySet(policies), body["Tags"], keys, trust)
+        return self._keep(place, found, seen)
+
+    def _keep(self, place: tuple[str, str, str], found: Entity | None, seen: int) -> Entity | None:
+        """Also that there is none, unless something has changed while it was read."""
         if self._changes == seen:
             if len(self._entities) >= KEPT:
                 self._entities.clear()

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from sekisho.mqtt.message import Message
-from sekisho.services.hints import KINDS, Hints
+from sekisho.services.hints import HINTED, Hints
 from sekisho.store import tables
 from sekisho.store.statement import Row, Statement
 from sekisho.store.store import Store
@@ -82,6 +82,10 @@ class Work:
         self._slots[kind, id] = Slot(0, None, self.now, self.now)
         self._new.add(arn)
 
+    def is_bare(self, arn: str) -> None:
+        """Take it that nothing is attached to something; the commit proves it where it matters."""
+        self._new.add(arn)
+
     async def _slot(self, kind: str, id: str) -> Slot:
         slot = self._slots.get((kind, id))
         if slot is None:
@@ -96,14 +100,12 @@ class Work:
 
     async def _row(self, kind: str, id: str) -> Row | None:
         place = (self.account, self.region, kind, id)
-        if self.hints is None or kind not in KINDS:
+        if self.hints is None or kind not in HINTED:
             return await tables.fetch_one(self.store, tables.get_resource(*place))
-        row = self.hints.get(place)
-        if row is None:
-            row = await tables.fetch_one(self.store, tables.get_resource(*place))
-            if row is not None:
-                self.hints.keep(place, row)
-        return row
+        if not self.hints.has(place):
+            self.hints.keep(place, row := await tables.fetch_one(self.store, tables.get_resource(*place)))
+            return row
+        return self.hints.get(place)
 
     async def get(self, kind: str, id: str) -> Document | None:
         slot = await self._slot(kind, id)
