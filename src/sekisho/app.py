@@ -19,6 +19,7 @@ from sekisho.broker.activation import inherited
 from sekisho.broker.client_log import follow
 from sekisho.broker.custom_auth import CustomAuth
 from sekisho.broker.deadlines import Deadlines
+from sekisho.broker.endings import Endings
 from sekisho.broker.hub import Hub
 from sekisho.broker.listener import bind
 from sekisho.broker.newcomers import Newcomers
@@ -53,7 +54,8 @@ from sekisho.services.principals import Principals
 from sekisho.services.refusals import Refusals
 from sekisho.services.registration_tasks import TASK
 from sekisho.services.registry_events import RegistryEvents
-from sekisho.services.revocations import REVOKED, RevocationLists
+from sekisho.services.revocations import RevocationLists
+from sekisho.services.revoked_entries import REVOKED
 from sekisho.store.changes import Change
 from sekisho.store.feed import Feed
 from sekisho.store.store import Store, open_store
@@ -167,6 +169,7 @@ class Node:
             objects=objects,
             events=(events := RegistryEvents(store)),
             logs=logs,
+            principals=keys,
         )
         api = Api(deps, services, MODULES)
         FleetProvisioning(hub, api)
@@ -188,8 +191,9 @@ class Node:
             for change in changes:
                 keys.forget(change)
                 authorizers.forget(change)
+                deps.hints.forget(change)
                 if change.kind == REVOKED:
-                    revoked.forget()
+                    revoked.heard(change.id)
                 elif change.kind == ACCOUNT:
                     places.add(change.id)  # it begins empty: there is nothing of it to be taken up
                 elif change.kind == "clock":
@@ -205,7 +209,7 @@ class Node:
             await logs.changed(changes)
             await triggers.changed(changes)
 
-        deadlines = Deadlines(timed_out)
+        deadlines, endings = Deadlines(timed_out), Endings()
         undo.push_async_callback(hub.close)
         await hub.start(places.all)
         await triggers.start(places.all)
@@ -225,7 +229,7 @@ class Node:
         self._run(tasks.run(), "tasks")
         self._run(bulk.run(), "bulk registration")
         self._run(indexer.run(), "index")
-        self._run(self._watch(deadlines), "deadlines")
+        self._run(self._watch(deadlines, endings), "deadlines")
 
         catalog = Catalog(service for name, service in services.items() if name != DEVICE_PLANE)
         endpoint = AwsEndpoint(api, catalog, keys, clock, places.regions)
@@ -238,7 +242,7 @@ class Node:
         self._run(stapling.run(), "stapling")
         contexts = tls_contexts(config, keyring, stapling, clock.real())
         domains.tell(contexts.told)
-        undo.callback(listen(config, contexts, hub, places, http, endpoint, deadlines, mqtt, https))
+        undo.callback(listen(config, contexts, hub, places, http, endpoint, deadlines, endings, mqtt, https))
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: http.protocol({"peer": None}), sock=plain)
         undo.callback(server.close)
@@ -295,9 +299,10 @@ class Node:
             log.error("stopped working", part=name, exc_info=task.exception())
             self.failed.set()
 
-    async def _watch(self, deadlines: Deadlines) -> None:
+    async def _watch(self, deadlines: Deadlines, endings: Endings) -> None:
         while True:
             deadlines.check(self.clock.tick())
+            endings.check(self.clock.now())
             await asyncio.sleep(0.5)
 
 

@@ -27,6 +27,7 @@ SETTINGS: dict[str, Setting] = {
     "keyring": Setting("", "file:PATH of the CA's key and the master key; empty: in the data folder"),
     "objects": Setting("", "file:PATH or s3:https://host:port (docs/objects.md); empty: in the data folder"),
     "objects.largest": Setting(5368709120, "bytes of one object"),
+    "objects.upload_days": Setting(7, "days after which an upload in parts is given up"),
     "account": Setting("000000000000", "the default account, 12 digits"),
     "region": Setting("us-east-1", "the default region"),
     "regions": Setting(

@@ -11,6 +11,7 @@ from typing import Any
 from sekisho.aws.request import Request
 from sekisho.broker.contexts import Contexts
 from sekisho.broker.deadlines import Deadlines
+from sekisho.broker.endings import Endings
 from sekisho.broker.extended import client_of
 from sekisho.broker.hub import Hub
 from sekisho.broker.listener import Listener, Peer
@@ -38,6 +39,7 @@ def listen(
     http: HttpServer,
     endpoint: AwsEndpoint,
     deadlines: Deadlines,
+    endings: Endings,
     *socks: socket.socket,
 ) -> Callable[[], None]:
     """MQTT on the first socket; MQTT, HTTP and WebSockets on the second. Call what it returns to stop."""
@@ -52,7 +54,7 @@ def listen(
         return endpoint.authenticate_socket(Request(*request))
 
     def websocket(peer: Peer) -> WebSocket:
-        return WebSocket(hub, peer, poller, authenticate, lambda who: client(hub, who), life)
+        return WebSocket(hub, peer, poller, authenticate, lambda who: client(hub, who), life, endings)
 
     def served(peer: Peer) -> asyncio.Protocol:
         return http.protocol({"peer": peer, "kept": {}, ARRIVED: set()})

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import structlog
 
 from sekisho.aws.errors import AwsError
+from sekisho.objects.base import ObjectsError
 from sekisho.services.api import Api
 from sekisho.services.call import Caller, Deps, service_principal
 from sekisho.services.detaching import sweep_left
@@ -16,8 +18,10 @@ from sekisho.services.fleet_provisioning import LIFETIME, TOKEN
 from sekisho.services.identity import CLAIM
 from sekisho.services.provisioning_claims import LIFETIME as CLAIM_LIFETIME
 from sekisho.services.renewal_work import RenewalWork
+from sekisho.services.uploads import expire_uploads
 from sekisho.store import tables
 from sekisho.store.connections import trim_many_connections, trim_old_connections
+from sekisho.store.due import created_before
 from sekisho.store.statement import StoreError
 
 log = structlog.get_logger("sekisho.tasks")
@@ -55,6 +59,7 @@ class Tasks:
             Task("renewals", 1.0, self.advance_renewals),
             Task("expire-provisioning-claims", 1.0, self.expire_provisioning_claims),
             Task("detach", 1.0, self.detach),
+            Task("expire-uploads", 60.0, self.expire_uploads),
             Task("trim", 600.0, self.trim),
         ]
 
@@ -112,35 +117,33 @@ class Tasks:
         await self._expire(CLAIM, CLAIM_LIFETIME, "ExpireProvisioningClaim", "certificateId")
 
     async def _expire(self, kind: str, lifetime: float, operation: str, member: str) -> None:
-        """What all has the same lifetime ends in the order of its creation."""
-        for account, region in self._places():
-            caller = Caller(service_principal(account, "provisioning"), account, region)
-            while await self._expire_page(caller, kind, lifetime, operation, member):
-                pass
-
-    async def _expire_page(
-        self, caller: Caller, kind: str, lifetime: float, operation: str, member: str
-    ) -> bool:
+        """What all has the same lifetime ends in the order of its creation, in whatever account it is."""
         deps = self._deps
-        rows = await deps.store.fetch(
-            *tables.page_resources_by_created(caller.account, caller.region, kind, None, PAGE)
-        )
-        for row in rows:
-            if deps.clock.now() < row["created"] + lifetime - 1.0:
-                return False  # nor are those after it due; nothing is asked, and no audit line written
-            try:
-                done = await self._api.invoke(caller, "sekisho", operation, **{member: row["id"]})
-            except AwsError as error:
-                log.warning("not expired", kind=kind, error=error.message)
-                return False
-            if not done.get("expired"):
-                return False  # the oldest that is left has time
-        return len(rows) == PAGE
+        after = (0.0, "")
+        while True:
+            before = deps.clock.now() - lifetime
+            rows = await deps.store.fetch(*created_before(kind, before, after, PAGE))
+            for row in rows:
+                account, region = row["account"], row["region"]
+                caller = Caller(service_principal(account, "provisioning"), account, region)
+                try:
+                    await self._api.invoke(caller, "sekisho", operation, **{member: row["id"]})
+                except AwsError as error:
+                    log.warning("not expired", kind=kind, error=error.message)
+            if len(rows) < PAGE:
+                return
+            after = rows[-1]["created"], rows[-1]["id"]
 
     async def advance_renewals(self) -> None:
         """Retire what devices have renewed, and roll back what they have not in time."""
-        for account, region in self._places():
-            await self._renewals.run(account, region)
+        await self._renewals.run()
+
+    async def expire_uploads(self) -> None:
+        """Delete the parts of uploads that nobody has completed or aborted."""
+        deps = self._deps
+        days: int = deps.config["objects.upload_days"]
+        with suppress(ObjectsError):  # the next time
+            await expire_uploads(deps.store, deps.objects, deps.clock.now() - days * 86400.0)
 
     async def detach(self) -> None:
         """Take away the links that deleted groups have left."""

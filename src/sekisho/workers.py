@@ -44,15 +44,31 @@ class Workers:
     def __init__(self, count: int = 1) -> None:
         self._count = count
         self._pool: ProcessPoolExecutor | None = None
+        self._starting: asyncio.Task[ProcessPoolExecutor] | None = None
 
     async def run(self, function: Callable[..., T], *arguments: Any) -> T:
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(
-                self._count, mp_context=clean_context(), initializer=end_with_the_node
-            )
-        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+        pool = self._pool or await self._start()
+        return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
+
+    async def _start(self) -> ProcessPoolExecutor:
+        """In a thread: to start the server takes a third of a second, in which the node has other work."""
+        if self._starting is None:
+            self._starting = asyncio.create_task(asyncio.to_thread(_started, self._count))
+        starting = self._starting
+        try:
+            self._pool = await asyncio.shield(starting)
+        finally:
+            if starting.done():
+                self._starting = None
+        return self._pool
 
     def close(self) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
+
+
+def _started(count: int) -> ProcessPoolExecutor:
+    pool = ProcessPoolExecutor(count, mp_context=clean_context(), initializer=end_with_the_node)
+    pool.submit(os.getpid).result()
+    return pool

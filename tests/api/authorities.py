@@ -1,13 +1,8 @@
-"""Certificate authorities for tests, and what they sign; a second account."""
+"""Certificate authorities for tests, and what they sign; further accounts."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import secrets
-import sqlite3
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -16,9 +11,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-
-from sekisho.keyring import open_keyring
-from sekisho.services.access import new_key_id
 
 DEVICE_KEY = ec.generate_private_key(ec.SECP256R1())
 DAY = timedelta(days=1)
@@ -109,31 +101,8 @@ def self_signed(common_name: str, key: Any = None, signing_key: Any = None, **ho
     return issue(subject, subject, signing_key or key, key, **how)
 
 
-def insert_sqlite(node: Any, text: str) -> None:
-    with sqlite3.connect(node.data / "sekisho.db", timeout=30) as connection:
-        connection.execute(text)
-    connection.close()
-
-
-def account_client(node: Any, insert: Callable[[str], object], account: str, service: str = "iot") -> Any:
-    """A client of another account's root, whose access key is written into the node's database."""
-
-    def never() -> Any:
-        raise AssertionError("the node has a keyring")
-
-    keyring = open_keyring(f"file:{node.data / 'keyring.json'}", never)
-    id, secret = new_key_id(), secrets.token_urlsafe(30)
-    body = json.dumps(
-        {
-            "accessKeyId": id,
-            "account": account,
-            "principal": f"arn:aws:iam::{account}:root",
-            "secret": keyring.seal(secret, f"accesskey/{id}"),
-        }
-    )
-    at = time.time()
-    insert(
-        "INSERT INTO resource (account, region, kind, id, version, body, created, updated) "
-        f"VALUES ('', '', 'accesskey', '{id}', 1, '{body}', {at}, {at})"
-    )
-    return node.client(service, aws_access_key_id=id, aws_secret_access_key=secret)
+def account_client(node: Any, account: str) -> Any:
+    """A client of another account's root; the account is made."""
+    made = node.client("sekisho").create_account(accountId=account)
+    keys = {"aws_access_key_id": made["accessKeyId"], "aws_secret_access_key": made["secretAccessKey"]}
+    return node.client("iot", **keys)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
+from api.authorities import account_client
 from api.making import Certificate, certificate
 from interop.devices import Factory
 from nodes import Node, running
@@ -18,6 +19,8 @@ from nodes import Node, running
 NUMBERS = itertools.count(1)
 
 FUNCTIONS = [f"functions.{name}=users_functions:{name}" for name in ("hook", "sign", "answer", "authorize")]
+OTHER_ACCOUNTS = "111122223333", "444455556666"
+
 """What users would write: `users_functions.py`."""
 
 
@@ -108,6 +111,12 @@ def iam(node: Node):
 def own(node: Node):
     """The node's own service: the civil clock, refusals."""
     return node.client("sekisho")
+
+
+@pytest.fixture(scope="session")
+def other_accounts(node: Node):
+    """Clients of the roots of `OTHER_ACCOUNTS`, by account."""
+    return {account: account_client(node, account) for account in OTHER_ACCOUNTS}
 
 
 @pytest.fixture

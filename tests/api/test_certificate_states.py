@@ -10,10 +10,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from api.authorities import Authority, Issued
+from api.conftest import OTHER_ACCOUNTS
 from api.making import document, template, thing_resource
 from interop.wire import Closed, Wire
 
-TARGET = "111122223333"
 STATE = "CertificateStateException"
 EXISTS = "ResourceAlreadyExistsException"
 GONE = "deleted"
@@ -71,7 +71,7 @@ class Subject:
     def __init__(self, node: Any, iot: Any, own: Any, name: str, state: str, folder: Path) -> None:
         self.node, self.iot, self.own, self.name, self.folder = node, iot, own, name, folder
         self.ca = Authority(name)
-        self.ca.register(iot, allowAutoRegistration=True)
+        self.ca.register(iot, mode="SNI_ONLY", allowAutoRegistration=True)
         self.leaf: Issued = self.ca.sign(name)
         made = self.register_at_its_first_connect()
         self.id, self.arn = made["certificateId"], made["certificateArn"]
@@ -121,7 +121,7 @@ class Subject:
         self.iot.delete_certificate(certificateId=self.id, forceDelete=True)
 
     def transfer(self) -> None:
-        self.iot.transfer_certificate(certificateId=self.id, targetAwsAccount=TARGET)
+        self.iot.transfer_certificate(certificateId=self.id, targetAwsAccount=OTHER_ACCOUNTS[0])
 
     def cancel_its_transfer(self) -> None:
         self.iot.cancel_certificate_transfer(certificateId=self.id)
@@ -155,6 +155,7 @@ def told(action: Any, *arguments: str) -> str:
     return answer if isinstance(answer, str) else ""
 
 
+@pytest.mark.usefixtures("other_accounts")
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("action", TABLE)
 def test_the_table(node, iot, own, name, tmp_path, state, action):

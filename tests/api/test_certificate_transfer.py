@@ -8,28 +8,18 @@ from datetime import UTC, datetime
 import pytest
 from botocore.exceptions import ClientError
 
-from api.authorities import Authority, account_client, insert_sqlite, self_signed
+from api.authorities import Authority, self_signed
+from api.conftest import OTHER_ACCOUNTS
 from api.making import UNKNOWN_ID, arn, certificate, document, listed, refused
 
-OTHER, THIRD = "111122223333", "444455556666"
+OTHER, THIRD = OTHER_ACCOUNTS
 OURS = "000000000000"
 
 
-@pytest.fixture(scope="module")
-def accounts(request, node, place):
+@pytest.fixture
+def accounts(other_accounts):
     """Clients of two other accounts."""
-    insert = request.getfixturevalue("insert")
-    return account_client(node, insert, OTHER), account_client(node, insert, THIRD)
-
-
-@pytest.fixture(scope="module")
-def insert(request, node):
-    """Runs a statement in the node's database."""
-    database = next((setting for setting in node.settings if setting.startswith("database=")), None)
-    if database is None:
-        return lambda text: insert_sqlite(node, text)
-    server = request.getfixturevalue("postgres_server")
-    return lambda text: server.sql(text, database.rpartition("/")[2])
+    return other_accounts[OTHER], other_accounts[THIRD]
 
 
 @pytest.fixture
@@ -226,6 +216,13 @@ def test_to_what_is_no_account(iot, cert):
         offer(iot, cert.id, "12345678901x")
 
 
+def test_to_an_account_that_does_not_exist(iot, cert):
+    with refused("InvalidRequestException", 400, "There is no account 999999999999"):
+        offer(iot, cert.id, "999999999999")
+    assert described(iot, cert.id)["status"] == "INACTIVE"
+    assert outgoing(iot, cert.id) == []
+
+
 def test_one_that_does_not_exist(iot):
     with refused("ResourceNotFoundException", 404, UNKNOWN_ID):
         offer(iot, UNKNOWN_ID)
@@ -234,7 +231,7 @@ def test_one_that_does_not_exist(iot):
 def test_one_of_a_registered_ca(iot, other, name):
     """It is in the CA's list of the account that has it."""
     ca = Authority(name)
-    ca.register(iot)
+    ca.register(iot, mode="SNI_ONLY")
     leaf = ca.sign(name)
     iot.register_certificate(certificatePem=leaf.pem)
 
@@ -248,6 +245,21 @@ def test_one_of_a_registered_ca(iot, other, name):
     assert (of_ca(iot), of_ca(other)) == ([], [leaf.id])
     other.delete_certificate(certificateId=leaf.id)
     assert of_ca(other) == []
+
+
+def test_one_of_a_ca_that_is_proved_to_be_an_accounts(iot, other, name):
+    """What it issued belongs to that account, and may only go there."""
+    ca = Authority(name)
+    leaf = ca.sign(name)
+    other.register_certificate_without_ca(certificatePem=leaf.pem)
+    ca.register(iot)
+    with refused("TransferConflictException", 409, leaf.id, THIRD):
+        offer(other, leaf.id, THIRD)
+    assert described(other, leaf.id)["status"] == "INACTIVE"
+    offer(other, leaf.id, OURS)
+    iot.accept_certificate_transfer(certificateId=leaf.id)
+    with refused("TransferConflictException", 409, leaf.id, OTHER):
+        offer(iot, leaf.id)
 
 
 # --- while it is under way ---

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import ssl
 import subprocess
 import urllib.error
@@ -141,3 +143,36 @@ def test_the_number_goes_on_after_a_restart(tmp_path):
 def test_an_address_must_be_one():
     with pytest.raises(ConfigError, match=r"crl\.url = 'ca\.crl': http"):
         load_config(["crl.url=ca.crl"])
+
+
+def fill(node, count: int) -> None:
+    """As many entries as if so much had been revoked; the node does not run."""
+    issuer = certificate_id(x509.load_pem_x509_certificate(Path(node.ca).read_bytes()))
+    body = json.dumps({"certificateId": "0" * 64, "issuer": issuer, "revokedAt": 1.0})
+    with sqlite3.connect(node.data / "sekisho.db") as connection:
+        connection.executemany(
+            "INSERT INTO resource (account, region, kind, id, version, body, created, updated) "
+            "VALUES ('', '', 'revocation', ?, 1, ?, 1.0, 1.0)",
+            ((f"{number:040x}", body) for number in range(1, count + 1)),
+        )
+    connection.close()
+
+
+def test_a_long_list_outlives_the_node_and_grows(tmp_path):
+    """In several pieces. What is revoked then is on it some seconds later: a long one is not made at once."""
+    with running(tmp_path / "node") as node:
+        node.stop()
+        fill(node, 12_000)
+        node.start()
+        found = current(node)
+        assert [entry.serial_number for entry in found] == list(range(1, 12_001))
+        whole = fetch(node, tls=True)
+        node.kill()
+        node.start()
+        assert fetch(node) == whole
+        iot = node.client("iot")
+        made = certificate(iot)
+        revoke(iot, made)
+        until(lambda: listed(node, made.pem), within=60)
+        assert number(current(node)) == number(found) + 1
+        assert len(current(node)) == 12_001

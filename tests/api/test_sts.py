@@ -144,7 +144,8 @@ def test_who_may_give_a_policy_to_whom_is_said_of_certificates(node, iam, iot, n
 
 def test_a_template_gets_a_role_only_from_whom_may_pass_it(node, iam, name):
     body = template({"thing": thing_resource()}, "Name")
-    passed = f"arn:aws:iam::{ACCOUNT}:role/passed"
+    who = trust({"Service": "iot.amazonaws.com"})
+    passed = iam.create_role(RoleName="passed", AssumeRolePolicyDocument=who)["Role"]["Arn"]
     client = user(
         node, iam, name, policy("iot:*ProvisioningTemplate"), policy("iam:PassRole", resource=passed)
     )("iot")

@@ -70,7 +70,8 @@ class Door:
         self.store = await open_store(self._url)
         keyring = open_keyring(f"file:{self._folder}/keyring", lambda: make_ca("Test", time.time()))
         keys = Known(self.store, keyring, "us-east-1")
-        clock = Clock()
+        self.clock = clock = Clock()
+        self.objects = open_objects(f"file:{self._folder}/objects", "us-east-1", time.time)
         unused: Any = None
         deps = Deps(
             load_config(),
@@ -80,7 +81,7 @@ class Door:
             unused,
             unused,
             connections=unused,
-            objects=open_objects(f"file:{self._folder}/objects", "us-east-1", time.time),
+            objects=self.objects,
         )
         endpoint = AwsEndpoint(unused, unused, keys, clock, ["us-east-1"])
         self.app = S3(endpoint, endpoint, deps)

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import pytest
 from botocore.exceptions import ClientError
+from cryptography import x509
 
 from api.authorities import Authority
 from interop.accounts import HERE, THERE, Papers, Tenant, at, connects, papers, refused
 from interop.devices import until
 from interop.wire import Wire
 from nodes import running
+from sekisho.logic.certificates import certificate_id
 
 ONE, TWO = "111111111111", "222222222222"
 FIRST = (ONE, HERE)
@@ -115,6 +117,44 @@ def test_q09_with_its_ca_in_one_place_and_without_it_in_another(
         without_ca(other, device)
         assert connects(other.wire(device), name)
     assert connects(first.wire(device), name)
+
+
+def test_q09_what_a_registered_ca_issued_is_not_given_away(tenants, authority, device, rule, name):
+    """It belongs to the CA's account, so that a transfer to another is a conflict: 409. (Under today's rule
+    it goes, and is the other's with its mode.)"""
+    first, other = tenants[FIRST], tenants[SECOND[SAME_REGION]]
+    authority.register(first.iot)
+    id = first.iot.register_certificate(certificatePem=device.pem)["certificateId"]
+    offer = {"certificateId": id, "targetAwsAccount": other.account}
+    if rule == "data":
+        with pytest.raises(ClientError) as error:
+            first.iot.transfer_certificate(**offer)
+        assert error.value.response["Error"]["Code"] == "TransferConflictException"
+        assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 409
+        refused(other.wire(device), name)
+    else:
+        first.iot.transfer_certificate(**offer)
+        other.iot.accept_certificate_transfer(certificateId=id, setAsActive=True)
+        other.welcome(other.arn(f"cert/{id}"))
+        assert connects(other.wire(device), name)
+        refused(first.wire(device), name)
+
+
+def test_q09_what_the_platform_issued_may_be_given_away(tenants, tmp_path, name):
+    """No account has proved the platform's CA to be its own."""
+    first, other = tenants[FIRST], tenants[SECOND[SAME_REGION]]
+    device = first.issue(tmp_path)
+    id = certificate_id(x509.load_pem_x509_certificate(device.pem.encode()))
+    with first.online(device, name) as wire:
+        first.iot.update_certificate(certificateId=id, newStatus="INACTIVE")
+        wire.until_closed()
+    for policy in first.iot.list_attached_policies(target=first.arn(f"cert/{id}"))["policies"]:
+        first.iot.detach_policy(policyName=policy["policyName"], target=first.arn(f"cert/{id}"))
+    first.iot.transfer_certificate(certificateId=id, targetAwsAccount=other.account)
+    other.iot.accept_certificate_transfer(certificateId=id, setAsActive=True)
+    other.welcome(other.arn(f"cert/{id}"))
+    assert connects(other.wire(device), name)
+    refused(first.wire(device), name)
 
 
 @pytest.mark.parametrize("second", SECOND)

@@ -88,6 +88,9 @@ class NotImplemented_(AwsError, status=501):
 class NotModified(AwsError, status=304): ...
 
 
+class OperationAborted(AwsError, status=409): ...
+
+
 class PreconditionFailed(AwsError, status=412): ...
 
 

@@ -101,14 +101,22 @@ async def identify(hub: Hub, peer: Peer, client_id: str) -> Identity:
 
 
 async def _signed(hub: Hub, principal: Principal, region: str) -> Identity:
-    """Who has signed, as IAM has it now."""
+    """Who has signed, as IAM has it now, and while the credentials last."""
+    if principal.expires is not None and principal.expires <= hub.clock.now():
+        raise Unidentified(
+            "SECURITY_TOKEN_EXPIRED",
+            f"the temporary credentials of {principal.arn} have ended",
+            Reason.ADMINISTRATIVE_ACTION,
+            "WEBSOCKET_TTL_EXPIRATION",
+        )
     try:
         async with asyncio.timeout(FAIL_CLOSED):
             identity = await hub.identities.signed(principal, region)
     except (StoreError, TimeoutError):
         raise unanswered() from None
     if identity is None:
-        raise Unidentified("NOT_AUTHENTICATED", f"{principal.arn} does not exist any more")
+        words = f"{principal.arn} does not exist any more, or its access key is not active"
+        raise Unidentified("NOT_AUTHENTICATED", words)
     return identity
 
 

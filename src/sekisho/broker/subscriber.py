@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from sekisho.broker.client import Client
 
 
+RESERVED = "$aws/"
+"""How the topics of the platform begin, which retain nothing (AWS IoT Developer Guide, Reserved topics)."""
+
+
 class Subscriber:
     """Judges filters one by one, and keeps the topic tree in step with what the client asked for."""
 
@@ -115,6 +119,8 @@ class Subscriber:
             unwanted = subscription.retain_handling == 2 or (subscription.retain_handling and filter in known)
             if filter not in added or unwanted or "+" in filter or "#" in filter:
                 continue
+            if filter.startswith(RESERVED):
+                continue  # nothing is retained there, so nobody has to be asked
             message = await client.hub.retained.get(client.account, client.region, filter)
             if message is not None:
                 found.append((message, client.subscriptions[filter].qos))

@@ -13,6 +13,7 @@ from sekisho.aws.errors import AwsError
 from sekisho.broker.admission import record_refusal
 from sekisho.broker.arrivals import arrive_by_websocket
 from sekisho.broker.channel import Channel
+from sekisho.broker.endings import Endings
 from sekisho.broker.frames import Frames, framed_each
 from sekisho.broker.identification import Unidentified
 from sekisho.broker.poller import Poller
@@ -47,8 +48,10 @@ class WebSocket:
         authenticate: Authenticate,
         serve: Callable[[Peer], Client],
         life: float,
+        endings: Endings,
     ) -> None:
-        """``serve`` makes the client; ``life`` is how many seconds it may last."""
+        """``serve`` makes the client; ``life`` is how many seconds of wire time it may last, and ``endings``
+        tells when the credentials that have signed are over, by the civil clock."""
         self._hub = hub
         self._peer = peer
         self._poller = poller
@@ -59,6 +62,8 @@ class WebSocket:
         self._deadline: float = now + hub.limits.connect_timeout
         self._upgrade: Upgrade | None = Upgrade()
         self._asking = False
+        self._endings = endings
+        self._ending = 0
         self._transport: TlsTransport
         self._framed: FramedTransport
 
@@ -111,6 +116,7 @@ class WebSocket:
             self._framed.client.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._endings.remove(self._ending)
         if self._upgrade is None:
             self._framed.part(exc)
 
@@ -122,6 +128,14 @@ class WebSocket:
             self._framed.client.end(Reason.ADMINISTRATIVE_ACTION, words, "WEBSOCKET_TTL_EXPIRATION")
         else:
             self._framed.client.timed_out()
+
+    def credentials_ended(self) -> None:
+        """A session of a role, or of a user, is over, and the connection with it."""
+        client = self._framed.client
+        if client.joined:
+            self._hub.spawn(client.refresh())
+        elif not self._framed.closed:
+            self._transport.abort()
 
     def parted(self) -> None:
         """The client is gone; the peer has a moment left for its own Close frame (RFC 6455, 7.1.1)."""
@@ -163,6 +177,8 @@ class WebSocket:
         client = self._serve(peer)
         self._framed = FramedTransport(self, self._transport, self._poller, Frames(connection), client)
         self._upgrade = None
+        if peer.principal is not None and peer.principal.expires is not None:
+            self._ending = self._endings.add(self, peer.principal.expires)
         client.connection_made(self._framed)
         self._framed.resume_reading()
         if early:

@@ -40,3 +40,8 @@ def due_id(at: float, name: str) -> str:
 def is_due(id: str, now: float) -> bool:
     """Whether the time of a `due_id` has come."""
     return int(id[:16]) <= now * 1000
+
+
+def due_before(now: float) -> str:
+    """What each `due_id` is less than whose time has come, and no other."""
+    return f"{max(0, int(now * 1000) + 1):016d}"

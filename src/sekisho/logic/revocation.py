@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import struct
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast
 
@@ -35,43 +35,54 @@ def serial_text(serial: int) -> str:
     return f"{serial:040x}"
 
 
+RECORD = struct.Struct(">20sd")
+"""An entry of a list on its way to a worker: serial number, and epoch seconds."""
+
+
+def record_of(serial: str, at: float) -> bytes:
+    """An entry as 28 bytes, which sort by the serial number (`serial_text`)."""
+    return RECORD.pack(bytes.fromhex(serial), at)
+
+
 def make_revocation_list(
     ca_pem: str,
     ca_key_der: bytes,
     number: int,
-    revoked: Iterable[tuple[str, float]],
+    records: bytes,
     this_update: float,
     next_update: float,
 ) -> bytes:
     """`sign_revocation_list` for a worker process."""
     ca = x509.load_pem_x509_certificate(ca_pem.encode())
     key = cast(rsa.RSAPrivateKey, serialization.load_der_private_key(ca_key_der, None))
-    return sign_revocation_list(ca, key, number, revoked, this_update, next_update)
+    return sign_revocation_list(ca, key, number, records, this_update, next_update)
 
 
 def sign_revocation_list(
     ca: x509.Certificate,
     key: rsa.RSAPrivateKey,
     number: int,
-    revoked: Iterable[tuple[str, float]],
+    records: bytes,
     this_update: float,
     next_update: float,
 ) -> bytes:
-    """A signed list in DER. ``revoked`` is serial numbers (`serial_text`), each with its epoch seconds.
+    """A signed list in DER, of ``records`` (`record_of`) one after another.
 
-    Takes a millisecond for the signature and some microseconds for each entry.
+    Takes a millisecond for the signature and three microseconds for each entry.
     """
+    entries = [
+        x509.RevokedCertificateBuilder(int.from_bytes(serial, "big"), _moment(at)).build()
+        for serial, at in RECORD.iter_unpack(records)
+    ]
+    # All at once: add_revoked_certificate copies what is there already, each time.
     builder = (
-        x509.CertificateRevocationListBuilder()
+        x509.CertificateRevocationListBuilder(revoked_certificates=entries)
         .issuer_name(ca.subject)
         .last_update(_moment(this_update))
         .next_update(_moment(next_update))
         .add_extension(x509.CRLNumber(number), critical=False)
         .add_extension(_authority_key(ca), critical=False)
     )
-    for serial, at in revoked:
-        entry = x509.RevokedCertificateBuilder().serial_number(int(serial, 16)).revocation_date(_moment(at))
-        builder = builder.add_revoked_certificate(entry.build())
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 
 

@@ -206,10 +206,10 @@ class Api:
         region = "" if service in GLOBAL else caller.region
         hopeful = bound.sober == 0
         bound.sober -= not hopeful
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             now = deps.clock.now()
             work = Work(deps.store, caller.account, region, now, hopeful)
-            call = Call(deps, caller, service, operation, now, work, self.check, answers)
+            call = Call(deps, caller, service, operation, now, work, self.check, answers, attempt > 0)
             try:
                 result = await bound.function(call, **members)
                 if work.writes:
@@ -269,6 +269,8 @@ class Api:
         detail = {"clientId": caller.client_id, "certificateId": caller.certificate_id}
         if made is not None:
             detail["certificateArn"] = made
+        if caller.role is not None:
+            detail["role"] = caller.role.arn
         return [
             tables.append_audit(
                 at=now,

@@ -24,6 +24,9 @@ PARTS = "sekisho-parts"
 OURS = "sekisho-"
 """What names begin with that nobody may take."""
 
+DELETION = 60.0
+"""Seconds of real time for which the deletion of a bucket may be under way."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
@@ -59,13 +62,34 @@ class Buckets:
         return True
 
     async def delete(self, name: str, *also: Statement) -> bool:
-        """Delete the row of a bucket; False if it has objects."""
+        """Delete the row of a bucket; False if it has objects.
+
+        The row says so before it is looked whether there are any: whoever has put one since finds that out
+        after it (`is_being_deleted`), and takes it back.
+        """
         if await self._objects.list(name, "", "", 1):
             return False
         rows = await self._store.fetch(*tables.get_resource(*PLACE, KIND, name))
-        if rows:
-            await self._store.commit([tables.delete_resource(*PLACE, KIND, name, rows[0]["version"]), *also])
+        if not rows:
+            return True
+        kept: Document = orjson.loads(rows[0]["body"])
+        marked = dumps(kept | {"deletingSince": self._clock.real()})
+        at, version = self._clock.now(), rows[0]["version"]
+        try:
+            await self._store.commit([tables.update_resource(*PLACE, KIND, name, version, marked, at)])
+            if await self._objects.list(name, "", "", 1):
+                body = dumps({member: kept[member] for member in ("account", "region")})
+                undo = tables.update_resource(*PLACE, KIND, name, version + 1, body, at)
+                await self._store.commit([undo])
+                return False
+            await self._store.commit([tables.delete_resource(*PLACE, KIND, name, version + 1), *also])
+        except Conflict:  # somebody else deletes it, too
+            return await self.find(name) is None
         return True
+
+    def is_being_deleted(self, bucket: Document) -> bool:
+        """Whether a bucket's deletion has begun, and was not given up by a node that went."""
+        return bool(self._clock.real() - bucket.get("deletingSince", 0.0) < DELETION)
 
     async def of_account(self, account: str) -> list[Document]:
         found: list[Document] = []

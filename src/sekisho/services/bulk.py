@@ -16,7 +16,7 @@ import orjson
 import structlog
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from sekisho.aws.errors import AwsError, ServiceUnavailableException
+from sekisho.aws.errors import AccessDeniedException, AwsError, ServiceUnavailableException
 from sekisho.logic.bulk_input import Issuer, Line, Ready, make_ready
 from sekisho.logic.validity import AWS, BadValidity, Validity, end_of
 from sekisho.objects.base import NoSuchObject, ObjectChanged, ObjectsError, Opened
@@ -29,6 +29,7 @@ from sekisho.services.call import Caller, Deps
 from sekisho.services.certificate_ends import ACCOUNT, DEFAULT
 from sekisho.services.registration_lines import LINE, PROGRESS, line_id, runner
 from sekisho.services.registration_tasks import ENDED, RUNNING, TASK
+from sekisho.services.roles import in_role
 from sekisho.services.work import Document, Work, dumps, row_document
 from sekisho.store import tables
 from sekisho.store.statement import Conflict, StoreError
@@ -134,7 +135,7 @@ class TaskRun:
         self._owner = owner
         self._place = (account, region)
         self._id = id
-        self._caller = Caller(runner(account), account, region)
+        self._caller = Caller(runner(account), account, region, request_id=id)
         self._reports = Reports(deps.objects, account, id)
         self._held_at = 0.0
         self._progress: Document = {}
@@ -181,6 +182,8 @@ class TaskRun:
             status, message = await self._go_through(task)
         except Failed as error:
             status, message = "Failed", str(error)
+        except AccessDeniedException as error:
+            status, message = "Failed", error.message
         except ObjectChanged:
             status, message = "Failed", "the input file was overwritten or deleted while the task read it"
         await self._end(status, message)
@@ -199,6 +202,7 @@ class TaskRun:
                         return "Cancelled", "the task was stopped"
                     if self._deps.clock.now() - task["creationDate"] > LIFE:
                         return "Failed", "the task did not end within 30 days"
+                    self._caller = await in_role(self._deps, self._caller, task)
                     batch = await queue.get()
                     if batch is None:
                         return "Completed", ""

@@ -34,6 +34,7 @@ from sekisho.services.certificate_records import description, require_unregister
 from sekisho.services.issuers import BY_SUBJECT, CA, PER_SUBJECT
 from sekisho.services.multi_account import check_ca, release_ca
 from sekisho.services.paging import DEFAULT_PAGE, created_key, page_of
+from sekisho.services.roles import pass_role
 from sekisho.services.tagging import drop_tags, put_tags
 from sekisho.services.work import Document
 
@@ -206,10 +207,12 @@ async def _checked_config(call: Call, config: Mapping[str, str] | None) -> Docum
     if body is not None:
         if role is None:
             raise InvalidRequestException("registrationConfig needs roleArn beside templateBody")
+        role_id = await pass_role(call, role, "registrationConfig.roleArn")
         try:
             parse_template(body, "JITP")
         except TemplateError as error:
             raise InvalidRequestException(f"Invalid provisioning template: {error}") from None
+        return {**config, "roleId": role_id}
     if name is not None:
         why_not = template_error(name, await call.work.get("provisioningtemplate", name))
         if why_not is not None:

@@ -14,6 +14,7 @@ from sekisho.functions.interface import Functions, NoFunctions
 from sekisho.logic.arns import arn
 from sekisho.logic.policy import NamedPolicy, PolicySet, parse_policy
 from sekisho.mqtt.message import Message
+from sekisho.services.hints import Hints
 from sekisho.services.live import Connections
 from sekisho.services.work import Document, Work
 from sekisho.store.store import Store
@@ -37,8 +38,9 @@ class Principal(NamedTuple):
     """Who asks: an ARN, what policies speak for it, and the id that AWS calls its user id.
 
     ``limit`` is a session's own policy: what it does not allow, nothing does. ``context`` are the condition
-    keys that come with the principal. ``temporary``: its credentials have an end. ``service`` is the host
-    name of an AWS service that the node acts as.
+    keys that come with the principal. ``temporary``: its credentials have an end, ``expires`` in civil epoch
+    seconds. ``service`` is the host name of an AWS service that the node acts as. ``key`` is the id of the
+    access key that has signed.
     """
 
     arn: str
@@ -49,13 +51,16 @@ class Principal(NamedTuple):
     context: Mapping[str, str] = NO_CONTEXT
     temporary: bool = False
     service: str = ""
+    key: str = ""
+    expires: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
     """A principal at a door, in an account and region.
 
-    ``certificate_id`` and ``client_id`` are set when a device asks over MQTT.
+    ``certificate_id`` and ``client_id`` are set when a device asks over MQTT. ``role`` is the role in which
+    the node does for it what it asks; what that may not do is not done.
     """
 
     principal: Principal
@@ -65,6 +70,7 @@ class Caller:
     request_id: str = ""
     certificate_id: str = ""
     client_id: str = ""
+    role: Principal | None = None
 
 
 class Events(Protocol):
@@ -117,6 +123,8 @@ class Deps:
     events: Events = field(default_factory=NoEvents)
     logs: Log | None = None
     index: Any = None
+    principals: Any = None
+    hints: Hints = field(default_factory=Hints)
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -136,6 +144,8 @@ class Call:
     work: Work
     check: Callable[[str, str, Mapping[str, Any]], None]
     answers: dict[tuple[str, bytes], dict[str, Any]] = field(default_factory=dict)
+    again: bool = False
+    """Whether it is run again because what it read had changed."""
 
     async def invoke(self, function: str, event: Document) -> Document:
         """Call a user's function; once for an event, however often the operation is run again.
@@ -158,6 +168,13 @@ class Call:
 
     def arn(self, kind: str, name: str) -> str:
         return arn(self.region, self.account, kind, name)
+
+    def use_hints(self) -> None:
+        """For an operation that commits whatever it answers; nothing happens when it is run again."""
+        if self.again:
+            self.deps.hints.clear()
+        else:
+            self.work.hints = self.deps.hints
 
     async def require(self, kind: str, id: str) -> Document:
         """The document, or ResourceNotFoundException naming it."""

@@ -45,9 +45,14 @@ async def put_new_certificate(
     status: str,
     mode: str = "DEFAULT",
     ca_certificate_id: str | None = None,
+    *,
+    issued: bool = False,
 ) -> Document:
-    """A device certificate that has just been issued or registered."""
+    """A device certificate that has just been registered, or ``issued`` with a random serial number: then
+    nobody can have it yet."""
     body = description(call, "cert", certificate, status, mode) | {"caCertificateId": ca_certificate_id}
+    if issued:
+        call.work.is_new("cert", body["certificateId"], body["certificateArn"])
     return await put_certificate(call.work, body)
 
 

@@ -15,10 +15,13 @@ from sekisho.aws.errors import (
     TransferConflictException,
 )
 from sekisho.logic.arns import arn
+from sekisho.logic.certificates import parse_certificate
 from sekisho.logic.lifecycle import check_transfer
 from sekisho.services.call import Call
 from sekisho.services.certificate_records import drop_attachments, drop_certificate, put_certificate
+from sekisho.services.multi_account import check_new_owner
 from sekisho.services.paging import DEFAULT_PAGE, created_key, page_of
+from sekisho.services.places import ACCOUNT
 from sekisho.services.work import Document
 
 OUTGOING = "outgoing-cert"
@@ -34,10 +37,13 @@ UNDER_WAY = ("transferredTo", "transferredFrom")
 async def transfer_certificate(
     call: Call, certificateId: str, targetAwsAccount: str, transferMessage: str | None = None
 ) -> Document:
-    """Offer a certificate that is not ACTIVE and has no policy and no thing attached."""
+    """Offer a certificate that is not ACTIVE and has no policy and no thing attached, to an account that
+    may have it (`sekisho.services.multi_account`)."""
     certificate = await call.require("cert", certificateId)
     if targetAwsAccount == call.account:
         raise InvalidRequestException(f"Certificate {certificateId} is of account {targetAwsAccount} already")
+    if await call.work.elsewhere("", "").get(ACCOUNT, targetAwsAccount) is None:
+        raise InvalidRequestException(f"There is no account {targetAwsAccount}")
     why_not = check_transfer(certificate["status"])
     if why_not is not None:
         raise CertificateStateException(f"{why_not}. Id: {certificateId}")
@@ -47,6 +53,7 @@ async def transfer_certificate(
             raise TransferConflictException(
                 f"Certificate {what} must be detached before a transfer (arn: {ours})"
             )
+    await check_new_owner(call, parse_certificate(certificate["certificatePem"]), targetAwsAccount)
     other = call.work.elsewhere(targetAwsAccount, call.region)
     if await other.get("cert", certificateId) is not None:
         raise TransferConflictException(

@@ -5,6 +5,8 @@ Source: AWS IoT Developer Guide, "Automatic/Just-in-Time registration" and "Just
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import orjson
 from cryptography import x509
 
@@ -25,6 +27,7 @@ from sekisho.services.certificate_records import put_new_certificate
 from sekisho.services.issuers import CA, signed_by
 from sekisho.services.provisioning import carry_out
 from sekisho.services.revoked import RevokedSerials
+from sekisho.services.roles import require_rights, role_at_work
 from sekisho.services.work import Document
 
 EVENT = "$aws/events/certificates/registered/{}"
@@ -62,11 +65,11 @@ async def register_certificate_on_connect(call: Call, certificatePem: str, caCer
         )
     elif pending["status"] != PENDING or pending.get("caCertificateId") != caCertificateId:
         return pending  # somebody has decided in between
-    body = await _template_of(call, ca)
-    if body is None:
+    template = await _template_of(call, ca)
+    if template is None:
         call.work.events.append(_registered(call, pending, first))
         return pending
-    thing_name = await _provision(call, certificate, id, body)
+    thing_name = await _provision(call, certificate, id, template)
     return (await call.require("cert", id)) | {"thingName": thing_name}
 
 
@@ -86,13 +89,21 @@ def _registered(call: Call, certificate: Document, first: bool) -> Message:
     return Message(call.account, call.region, topic, orjson.dumps(body), qos=1, received_at=call.now)
 
 
-async def _template_of(call: Call, ca: Document) -> str | None:
-    """The text of the CA's template, if it has one."""
+class Template(NamedTuple):
+    """A template's text, and the role that was passed with it (`sekisho.services.roles`)."""
+
+    body: str
+    role_arn: str
+    role_id: str | None
+
+
+async def _template_of(call: Call, ca: Document) -> Template | None:
+    """The CA's template, if it has one."""
     config = ca.get("registrationConfig") or {}
     name = config.get("templateName")
     if name is None:
         body: str | None = config.get("templateBody")
-        return body
+        return Template(body, config["roleArn"], config.get("roleId")) if body is not None else None
     template = await call.work.get("provisioningtemplate", name)
     error = template_error(name, template)
     if error is not None or template is None:
@@ -100,13 +111,13 @@ async def _template_of(call: Call, ca: Document) -> str | None:
     if not template["enabled"]:
         raise InvalidRequestException(f"Provisioning template {name} is not enabled")
     text: str = template["versions"][str(template["defaultVersionId"])]["templateBody"]
-    return text
+    return Template(text, template["provisioningRoleArn"], template.get("roleId"))
 
 
-async def _provision(call: Call, certificate: x509.Certificate, id: str, body: str) -> str:
+async def _provision(call: Call, certificate: x509.Certificate, id: str, template: Template) -> str:
     """The thing's name, '' for a template without a thing. Parameters come from the subject alone."""
     try:
-        plan = expand(parse_template(body, "JITP"), {}, subject_parameters(certificate, id))
+        plan = expand(parse_template(template.body, "JITP"), {}, subject_parameters(certificate, id))
     except TemplateError as error:
         raise InvalidRequestException(f"The template does not fit the certificate: {error}") from None
     planned = plan.certificate
@@ -117,6 +128,11 @@ async def _provision(call: Call, certificate: x509.Certificate, id: str, body: s
             f"{planned.logical}: CertificateId is not that of the connecting client"
         )
     try:
+        role = await role_at_work(
+            call.deps, call.account, template.role_arn, template.role_id, "provisioning"
+        )
+        if role is not None:
+            await require_rights(call, plan, role)
         return (await carry_out(call, plan)).thing_name
     except AwsError as error:
         raise InvalidRequestException(f"The template cannot be carried out: {error.message}") from None

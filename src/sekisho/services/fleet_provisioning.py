@@ -32,6 +32,7 @@ from sekisho.services.certificate_records import put_new_certificate
 from sekisho.services.default_provider import default_provider
 from sekisho.services.issuing import issue_for_csr, issue_for_new_key
 from sekisho.services.provisioning import carry_out
+from sekisho.services.roles import require_rights, role_at_work
 from sekisho.services.work import Document
 
 TOKEN = "ownershiptoken"  # noqa: S105 - the kind of a row
@@ -46,6 +47,7 @@ async def create_certificate_from_csr(call: Call, certificateSigningRequest: str
         raise InvalidCertificateSigningRequest(
             f"The certificate signing request is not usable: {error}"
         ) from None
+    call.use_hints()
     provider = await default_provider(call)
     if provider is None:
         certificate = await issue_for_csr(call, csr, "PENDING_ACTIVATION", await claim_validity(call))
@@ -75,6 +77,7 @@ async def _ask_provider(
 
 
 async def create_keys_and_certificate(call: Call) -> Document:
+    call.use_hints()
     validity = await claim_validity(call)
     certificate, private_pem, _ = await issue_for_new_key(call, "PENDING_ACTIVATION", validity)
     return certificate | {
@@ -119,6 +122,13 @@ async def register_thing(
     if planned is not None and planned.certificate_id not in (None, owned_id):
         raise AccessDenied(f"{planned.logical}: the token belongs to another certificate")
     try:
+        role = await role_at_work(
+            call.deps, call.account, template["provisioningRoleArn"], template.get("roleId"), "provisioning"
+        )
+        if role is not None:
+            await require_rights(call, plan, role)
+        if not call.again:
+            call.work.is_bare(call.arn("cert", owned_id))  # nobody else has its certificate yet
         outcome = await carry_out(call, plan)
     except AwsError as error:
         raise InvalidParameters(error.message) from None
@@ -155,7 +165,9 @@ async def _token(call: Call, certificate: Document) -> str:
     """A new ownership token; only its digest is kept. Its row is found by age when its hour is over."""
     token = secrets.token_urlsafe(64)
     body = {"certificateId": certificate["certificateId"], "expires": call.now + LIFETIME}
-    await call.work.put(TOKEN, _digest(token), body)
+    digest = _digest(token)
+    call.work.is_new(TOKEN, digest, digest)
+    await call.work.put(TOKEN, digest, body)
     return token
 
 

@@ -46,7 +46,8 @@ async def issue_for_new_key(
 async def _issue(
     call: Call, public_key: Any, subject: x509.Name, status: str, validity: Validity | None
 ) -> Document:
-    return await put_new_certificate(call, await _signed(call, public_key, subject, validity), status)
+    certificate = await _signed(call, public_key, subject, validity)
+    return await put_new_certificate(call, certificate, status, issued=True)
 
 
 async def _signed(

@@ -17,7 +17,7 @@ from sekisho.aws.errors import (
 from sekisho.logic.log_levels import EVENT_TYPES, THING_GROUP
 from sekisho.services.call import Call
 from sekisho.services.paging import key, page_of
-from sekisho.services.passed_roles import require_passed_role
+from sekisho.services.roles import IOT, check_passing
 from sekisho.services.work import Document
 
 OLD = "loggingoptions"
@@ -41,7 +41,7 @@ FIRST_LEVEL = "ERROR"
 
 
 async def set_logging_options(call: Call, loggingOptionsPayload: Mapping[str, str]) -> None:
-    require_passed_role(call, loggingOptionsPayload["roleArn"])
+    check_passing(call, loggingOptionsPayload["roleArn"], "roleArn", IOT)
     body = {"logLevel": FIRST_LEVEL, **loggingOptionsPayload}
     await call.work.put(OLD, THE_ONE, body)
 
@@ -60,7 +60,7 @@ async def set_v2_logging_options(
     """``disableAllLogs`` is false unless given; the others stay as they are."""
     found = await call.work.get(NEW, THE_ONE) or {}
     if roleArn is not None:
-        require_passed_role(call, roleArn)
+        check_passing(call, roleArn, "roleArn", IOT)
     elif not disableAllLogs and "roleArn" not in found:
         raise InvalidRequestException("roleArn is missing, and none was given before")
     events = found.get("eventConfigurations")

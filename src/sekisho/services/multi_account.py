@@ -17,7 +17,7 @@ from collections.abc import Mapping
 
 from cryptography import x509
 
-from sekisho.aws.errors import ResourceAlreadyExistsException
+from sekisho.aws.errors import ResourceAlreadyExistsException, TransferConflictException
 from sekisho.logic.certificates import certificate_id, certificate_pem, parse_certificate
 from sekisho.logic.endpoints import EVERYWHERE, SNI_ONLY
 from sekisho.logic.issuers import has_signed, issuer_digest, subject_digest
@@ -66,27 +66,43 @@ async def release_ca(call: Call, ca: x509.Certificate) -> None:
 async def check_certificate(call: Call, certificate: x509.Certificate) -> None:
     """For RegisterCertificateWithoutCA: ResourceAlreadyExistsException when another account of this region
     has proved that the certificate's issuer is its own."""
-    if _open(call):
+    if await _may_belong(call, certificate, call.account):
         return
-    found = await call.work.elsewhere("", call.region).get_unlikely(KIND, issuer_digest(certificate))
-    owners: Owners = found["owners"] if found is not None else {}
-    for owner in owners.values():
-        if owner["account"] != call.account and has_signed(
-            parse_certificate(owner["certificatePem"]), certificate
-        ):
-            id = certificate_id(certificate)
-            raise ResourceAlreadyExistsException(
-                f"certificate {id} was issued by a CA that another account of {call.region} has registered "
-                "with a proof of its key; what that CA issued belongs to the same account",
-                resourceId=id,
-                resourceArn=call.arn("cert", id),
-            )
+    id = certificate_id(certificate)
+    raise ResourceAlreadyExistsException(
+        f"certificate {id} was issued by a CA that another account of {call.region} has registered "
+        "with a proof of its key; what that CA issued belongs to the same account",
+        resourceId=id,
+        resourceArn=call.arn("cert", id),
+    )
+
+
+async def check_new_owner(call: Call, certificate: x509.Certificate, account: str) -> None:
+    """For TransferCertificate: TransferConflictException when an account other than the one that is to have
+    the certificate has proved that its issuer is its own. AWS is silent about it."""
+    if not await _may_belong(call, certificate, account):
+        raise TransferConflictException(
+            f"certificate {certificate_id(certificate)} was issued by a CA that an account of {call.region} "
+            f"other than {account} has registered with a proof of its key; what that CA issued belongs to "
+            "the same account"
+        )
+
+
+async def _may_belong(call: Call, certificate: x509.Certificate, account: str) -> bool:
+    """Whether no other account has proved that the certificate's issuer is its own, or anything goes."""
+    if _open(call):
+        return True
+    _, _, owners = await _owners(call, issuer_digest(certificate))
+    return not any(
+        owner["account"] != account and has_signed(parse_certificate(owner["certificatePem"]), certificate)
+        for owner in owners.values()
+    )
 
 
 async def _owners(call: Call, subject: str) -> tuple[Work, str, Owners]:
     """Who owns the CAs of a subject, of which there may be several, and where that is kept."""
     work = call.work.elsewhere("", call.region)
-    found = await work.get(KIND, subject)
+    found = await work.get_unlikely(KIND, subject)
     return work, subject, found["owners"] if found is not None else {}
 
 

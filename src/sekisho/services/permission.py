@@ -65,14 +65,14 @@ def limited(caller: Caller, action: str, resource: str, now: float) -> bool:
     return limit is not None and _decide(limit, caller, action, resource, now, NO_CONTEXT) != "ALLOWED"
 
 
-def require_allowed(call: Call, action: str, resource: str) -> None:
+def require_allowed(call: Call, action: str, resource: str, context: Mapping[str, Any] = NO_CONTEXT) -> None:
     """For what an operation needs beside its own action, such as iam:PassRole; AccessDeniedException."""
-    if outcome(call.caller, action, resource, call.now) != "ALLOWED":
+    if outcome(call.caller, action, resource, call.now, context) != "ALLOWED":
         record_denial(
             call.deps,
             call.caller,
             f"not authorized to perform {action}",
-            explained(call.caller, action, resource, call.now),
+            explained(call.caller, action, resource, call.now, context),
         )
         raise AccessDeniedException(
             f"User: {call.caller.principal.arn} is not authorized to perform: {action}"

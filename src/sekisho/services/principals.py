@@ -36,13 +36,15 @@ RESTRICTED = PolicySet(
 
 
 class Entity(NamedTuple):
-    """A user or role as authorization needs it; ``keys`` are a user's access keys with their states."""
+    """A user or role as authorization needs it; ``keys`` are a user's access keys with their states, and
+    ``trust`` is a role's trust policy."""
 
     arn: str
     id: str
     policies: PolicySet
     tags: Mapping[str, str]
     keys: Mapping[str, str]
+    trust: str = ""
 
 
 class Principals:
@@ -53,7 +55,7 @@ class Principals:
         self._keyring = keyring
         self._region = region
         self._rows = KeyRows(store, keyring)
-        self._entities: dict[tuple[str, str, str], Entity] = {}
+        self._entities: dict[tuple[str, str, str], Entity | None] = {}
         self._changes = 0
 
     def forget(self, change: Change) -> None:
@@ -71,16 +73,17 @@ class Principals:
             principal = await self._of_session(session) if session is not None else None
             if session is None or principal is None:
                 return None
-            return AccessKey(id, session.secret, principal, session.expires)
+            signer = principal._replace(key=id, expires=session.expires)
+            return AccessKey(id, session.secret, signer, session.expires)
         row = await self._rows.find(id)
         if row is None:
             return None
         if row.user is None:
-            return AccessKey(id, row.secret, root(row.account))
+            return AccessKey(id, row.secret, root(row.account)._replace(key=id))
         entity = await self.entity(row.account, USER, row.user)
         if entity is None or entity.keys.get(id) != "Active":
             return None
-        return AccessKey(id, row.secret, self._user(row.account, row.user, entity))
+        return AccessKey(id, row.secret, self._user(row.account, row.user, entity)._replace(key=id))
 
     async def _of_session(self, session: Session) -> Principal | None:
         if session.kind == USER:
@@ -97,20 +100,26 @@ class Principals:
         limit = None
         if session.policy is not None:
             limit = PolicySet([NamedPolicy("session policy", "", _parsed(session.policy))])
-        arn = f"arn:{partition_of(self._region)}:sts::{session.account}:assumed-role/{session.name}"
-        context = {**_context(entity, "AssumedRole"), **session.context}
+        principal = self.session(session.account, session.name, entity, session.session)
+        context = {**principal.context, **session.context}
+        return principal._replace(limit=limit, context=context, temporary=True)
+
+    def session(self, account: str, name: str, role: Entity, session: str) -> Principal:
+        """A role at work, under the name of the session."""
         return Principal(
-            f"{arn}/{session.session}",
-            session.account,
-            entity.policies,
-            f"{entity.id}:{session.session}",
-            limit,
-            context,
-            temporary=True,
+            f"arn:{partition_of(self._region)}:sts::{account}:assumed-role/{name}/{session}",
+            account,
+            role.policies,
+            f"{role.id}:{session}",
+            context=_context(role, "AssumedRole"),
         )
 
     async def renewed(self, principal: Principal) -> Principal | None:
-        """The same with its policies as they are now, or None when its user or role is gone."""
+        """The same with its policies as they are now, or None when its user or role is gone, or the access
+        key that has signed is deleted or not active any more."""
+        key = "" if principal.temporary else principal.key
+        if key and await self._rows.find(key) is None:
+            return None
         kind, _, rest = principal.arn.rpartition(":")[2].partition("/")
         user = principal.context.get("aws:username")
         if user is not None:
@@ -121,6 +130,8 @@ class Principals:
             return principal
         if entity is None or entity.id != principal.user_id.partition(":")[0]:
             return None
+        if key and entity.keys.get(key) != "Active":
+            return None
         return principal._replace(policies=entity.policies)
 
     def _user(self, account: str, name: str, entity: Entity) -> Principal:
@@ -130,13 +141,12 @@ class Principals:
     async def entity(self, account: str, kind: str, name: str) -> Entity | None:
         """A user or role with all of its policies."""
         place = (account, kind, name)
-        kept = self._entities.get(place)
-        if kept is not None:
-            return kept
+        if place in self._entities:
+            return self._entities[place]
         seen = self._changes
         body = await read_entity(self._store, account, kind, name)
         if body is None:
-            return None
+            return self._keep(place, None, seen)
         policies = [
             NamedPolicy(policy, "", _parsed(document)) for policy, document in body["Policies"].items()
         ]
@@ -146,8 +156,13 @@ class Principals:
         for row in attached:
             policies += await self._managed(account, row["source"])
         keys = {id: key["Status"] for id, key in body.get("AccessKeys", {}).items()}
+        trust = body.get("AssumeRolePolicyDocument", "")
         id = body[f"{WORDS[kind].capitalize()}Id"]
-        found = Entity(body["Arn"], id, PolicySet(policies), body["Tags"], keys)
+        found = Entity(body["Arn"], id, PolicySet(policies), body["Tags"], keys, trust)
+        return self._keep(place, found, seen)
+
+    def _keep(self, place: tuple[str, str, str], found: Entity | None, seen: int) -> Entity | None:
+        """Also that there is none, unless something has changed while it was read."""
         if self._changes == seen:
             if len(self._entities) >= KEPT:
                 self._entities.clear()

@@ -40,6 +40,7 @@ class Outcome(NamedTuple):
 
 async def carry_out(call: Call, plan: Plan) -> Outcome:
     """Make or find what the plan names, and attach it. Nothing of it exists if any of it fails."""
+    call.use_hints()
     arns: dict[str, str] = {}
     thing = certificate = None
     if plan.thing is not None:

@@ -16,7 +16,7 @@ from sekisho.logic.templates import TemplateError, TemplateKind, parse_template
 from sekisho.services.call import Call
 from sekisho.services.certificate_ends import TEMPLATE
 from sekisho.services.paging import key, page_of, token
-from sekisho.services.permission import require_allowed
+from sekisho.services.roles import pass_role
 from sekisho.services.tagging import drop_tags, put_tags
 from sekisho.services.work import Document
 
@@ -41,7 +41,7 @@ async def create_provisioning_template(
     kind: TemplateKind = "JITP" if type == "JITP" else "FLEET_PROVISIONING"
     _check_body(templateBody, kind)
     hook = _hook(call, preProvisioningHook, kind) if preProvisioningHook is not None else None
-    require_allowed(call, "iam:PassRole", provisioningRoleArn)
+    role_id = await pass_role(call, provisioningRoleArn, "provisioningRoleArn")
     existing = await call.work.get(KIND, templateName)
     if existing is not None:
         raise ResourceAlreadyExistsException(
@@ -60,6 +60,7 @@ async def create_provisioning_template(
             "description": description,
             "enabled": bool(enabled),
             "provisioningRoleArn": provisioningRoleArn,
+            "roleId": role_id,
             "type": kind,
             "preProvisioningHook": hook,
             "defaultVersionId": 1,
@@ -94,7 +95,7 @@ async def update_provisioning_template(
     if removePreProvisioningHook:
         template.pop("preProvisioningHook", None)
     if provisioningRoleArn is not None:
-        require_allowed(call, "iam:PassRole", provisioningRoleArn)
+        template["roleId"] = await pass_role(call, provisioningRoleArn, "provisioningRoleArn")
     given = {
         "preProvisioningHook": _hook(call, hook, template["type"]) if hook is not None else None,
         "description": description,

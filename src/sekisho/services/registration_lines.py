@@ -19,6 +19,7 @@ from sekisho.logic.templates import TemplateError, expand
 from sekisho.services.call import Call, Principal, service_principal
 from sekisho.services.certificate_records import put_new_certificate
 from sekisho.services.provisioning import carry_out
+from sekisho.services.roles import require_rights
 from sekisho.services.work import Document, dumps
 from sekisho.store import tables
 
@@ -60,10 +61,12 @@ async def register_thing_line(
         plan = expand(template_of(templateBody), parameters or {}, {})
     except TemplateError as error:
         raise InvalidRequestException(f"Invalid provisioning template: {error}") from None
+    if call.caller.role is not None:
+        await require_rights(call, plan, call.caller.role)
     planned = plan.certificate
     if planned is not None and planned.csr is not None and certificatePem is not None:
         certificate = x509.load_pem_x509_certificate(certificatePem.encode())
-        issued = await put_new_certificate(call, certificate, planned.status)
+        issued = await put_new_certificate(call, certificate, planned.status, issued=True)
         plan = replace(plan, certificate=replace(planned, csr=None, certificate_id=issued["certificateId"]))
     outcome = await carry_out(call, plan)
     pem = outcome.certificate["certificatePem"] if outcome.certificate is not None else None

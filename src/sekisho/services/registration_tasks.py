@@ -14,6 +14,7 @@ from sekisho.services.bulk_reports import RESULTS, TYPES, report_key, reports_bu
 from sekisho.services.call import Call
 from sekisho.services.paging import created_key, token
 from sekisho.services.registration_lines import PROGRESS, TASK
+from sekisho.services.roles import pass_role
 from sekisho.services.work import Document, dumps
 from sekisho.store import tables
 
@@ -33,6 +34,7 @@ async def start_thing_registration_task(
         parse_template(templateBody, "REGISTER_THING")
     except TemplateError as error:
         raise InvalidRequestException(f"Invalid provisioning template: {error}") from None
+    role_id = await pass_role(call, roleArn, "roleArn")
     place = f"{call.account}/{call.region}"
     running = await call.deps.store.fetch(*tables.get_resource("", "", RUNNING, place))
     if running:
@@ -46,6 +48,7 @@ async def start_thing_registration_task(
         "inputFileBucket": inputFileBucket,
         "inputFileKey": inputFileKey,
         "roleArn": roleArn,
+        "roleId": role_id,
         "status": "InProgress",
     }
     await call.work.put(TASK, id, task)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import orjson
 import structlog
 
 from sekisho.aws.errors import AwsError
-from sekisho.logic.renewal import is_due
+from sekisho.logic.renewal import due_before
 from sekisho.services.api import Api
 from sekisho.services.call import Caller, Deps, service_principal
 from sekisho.services.renewing import DUE, RETIRED, WAIT
 from sekisho.services.work import Document
-from sekisho.store import tables
-from sekisho.store.renewals import connected_certificates
+from sekisho.store.due import connected_certificates, named_before
+from sekisho.store.statement import Query
 
 log = structlog.get_logger("sekisho.renewals")
 
@@ -28,23 +29,26 @@ class RenewalWork:
         self._deps = deps
         self._api = api
 
-    async def run(self, account: str, region: str) -> None:
-        caller = Caller(service_principal(account, "renewal"), account, region)
-        fetch = self._deps.store.fetch
-        rows = await fetch(*connected_certificates(account, region, WAIT, PAGE))
-        for row in rows:
+    async def run(self) -> None:
+        async for caller, row in self._pages(lambda after: connected_certificates(WAIT, after, PAGE)):
             await self._advance(caller, orjson.loads(row["body"])["thingName"])
-        for row in await self._due(caller, DUE):
+        now = due_before(self._deps.clock.now())
+        async for caller, row in self._pages(lambda after: named_before(DUE, now, after, PAGE)):
             await self._advance(caller, orjson.loads(row["body"])["thingName"])
-        for row in await self._due(caller, RETIRED):
+        async for caller, row in self._pages(lambda after: named_before(RETIRED, now, after, PAGE)):
             await self._invoke(caller, "DeleteRetiredCertificate", retirementId=row["id"])
 
-    async def _due(self, caller: Caller, kind: str) -> list[Any]:
-        rows = await self._deps.store.fetch(
-            *tables.page_resources(caller.account, caller.region, kind, None, PAGE)
-        )
-        now = self._deps.clock.now()
-        return [row for row in rows if is_due(row["id"], now)]
+    async def _pages(self, page: Callable[[str], Query]) -> AsyncIterator[tuple[Caller, Any]]:
+        """All that is due, with who does it."""
+        after = ""
+        while True:
+            rows = await self._deps.store.fetch(*page(after))
+            for row in rows:
+                account, region = row["account"], row["region"]
+                yield Caller(service_principal(account, "renewal"), account, region), row
+            if len(rows) < PAGE:
+                return
+            after = str(rows[-1]["id"])
 
     async def _advance(self, caller: Caller, thing: str) -> None:
         renewal = await self._invoke(caller, "AdvanceCertificateRenewal", thingName=thing)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sekisho.aws.errors import LimitExceededException, ResourceAlreadyExistsException
+from sekisho.aws.errors import (
+    LimitExceededException,
+    ResourceAlreadyExistsException,
+)
 from sekisho.services.call import Call
 from sekisho.services.paging import DEFAULT_PAGE, key, token
-from sekisho.services.passed_roles import require_passed_role
+from sekisho.services.roles import CREDENTIALS, check_passing
 from sekisho.services.tagging import drop_tags, put_tags
 from sekisho.services.work import Document
 
@@ -28,7 +31,7 @@ async def create_role_alias(
 ) -> Document:
     """The creator must be allowed iam:PassRole on the role; whether the role exists, and whether it may last
     so long, is seen when credentials are asked for."""
-    require_passed_role(call, roleArn)
+    check_passing(call, roleArn, "roleArn", CREDENTIALS)
     existing = await call.work.get(KIND, roleAlias)
     if existing is not None:
         raise ResourceAlreadyExistsException(
@@ -63,7 +66,7 @@ async def update_role_alias(
 ) -> Document:
     alias = await call.require(KIND, roleAlias)
     if roleArn is not None:
-        require_passed_role(call, roleArn)
+        check_passing(call, roleArn, "roleArn", CREDENTIALS)
     given = {"roleArn": roleArn, "credentialDurationSeconds": credentialDurationSeconds}
     changed = {name: value for name, value in given.items() if value is not None}
     return await call.work.put(KIND, roleAlias, alias | changed)

@@ -24,6 +24,8 @@ SMALLEST_PART = 5 << 20
 """Bytes of every part but the last (Amazon S3 User Guide, multipart upload limits)."""
 
 PAGE = 1000
+EXPIRED = 100
+"""Uploads that are given up at a time."""
 
 
 class Uploads:
@@ -78,6 +80,16 @@ class Uploads:
                 await self._store.commit([tables.delete_resource(*PLACE, KIND, id, rows[0]["version"])])
         for number in await self.every_part(id):
             await self._objects.delete(PARTS, _part(id, number))
+
+
+async def expire_uploads(store: Store, objects: Objects, before: float) -> None:
+    """Give up the uploads that were begun before a civil time; the oldest first, a page of them at most."""
+    uploads = Uploads(store, objects, None)
+    rows = await store.fetch(*tables.page_resources_by_created(*PLACE, KIND, None, EXPIRED))
+    for row in rows:
+        if row["created"] >= before:
+            return
+        await uploads.forget(row["id"])
 
 
 def etag_of(etags: Sequence[str]) -> str:

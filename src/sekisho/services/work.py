@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from sekisho.mqtt.message import Message
+from sekisho.services.hints import HINTED, Hints
 from sekisho.services.slots import (
     DERIVED,
     Document,
@@ -21,7 +22,7 @@ from sekisho.services.slots import (
     row_document,
 )
 from sekisho.store import outbox, tables
-from sekisho.store.statement import Statement
+from sekisho.store.statement import Row, Statement
 from sekisho.store.store import Store
 
 __all__ = ["Document", "Edit", "Link", "LinkEdit", "Posted", "Work", "document", "dumps", "row_document"]
@@ -55,6 +56,9 @@ class Work:
         self._changes: list[Statement] = []
         self._elsewhere: dict[tuple[str, str], Work] = {}
         self._new: set[str] = set()
+        self.hints: Hints | None = None
+        """Set by an operation that commits whatever it answers: what it reads may be a little old, until the
+        commit."""
 
     def elsewhere(self, account: str, region: str) -> Work:
         """The same unit of work in another account and region, for what is not one account's alone."""
@@ -71,19 +75,30 @@ class Work:
         self._slots[kind, id] = Slot(0, None, self.now, self.now)
         self._new.add(arn)
 
+    def is_bare(self, arn: str) -> None:
+        """Take it that nothing is attached to something; the commit proves it where it matters."""
+        self._new.add(arn)
+
     async def _slot(self, kind: str, id: str) -> Slot:
         slot = self._slots.get((kind, id))
         if slot is None:
             # Text in a database has no U+0000, so nothing has an id with it.
-            query = tables.get_resource(self.account, self.region, kind, id)
-            rows = await self.store.fetch(*query) if "\0" not in id else []
-            if rows:
-                row = rows[0]
+            row = await self._row(kind, id) if "\0" not in id else None
+            if row is not None:
                 slot = Slot(row["version"], orjson.loads(row["body"]), row["created"], row["updated"])
             else:
                 slot = Slot(0, None, self.now, self.now)
             self._slots[kind, id] = slot
         return slot
+
+    async def _row(self, kind: str, id: str) -> Row | None:
+        place = (self.account, self.region, kind, id)
+        if self.hints is None or kind not in HINTED:
+            return await tables.fetch_one(self.store, tables.get_resource(*place))
+        if not self.hints.has(place):
+            self.hints.keep(place, row := await tables.fetch_one(self.store, tables.get_resource(*place)))
+            return row
+        return self.hints.get(place)
 
     async def get(self, kind: str, id: str) -> Document | None:
         slot = await self._slot(kind, id)

@@ -24,7 +24,6 @@ from sekisho.aws.s3_errors import (
     InvalidBucketName,
     InvalidRequest,
     MethodNotAllowed,
-    NoSuchBucket,
     NotImplemented_,
     SlowDown,
     spelled,
@@ -36,10 +35,10 @@ from sekisho.objects.base import ObjectsError
 from sekisho.services.access import AccessKey
 from sekisho.services.buckets import OURS, Buckets, BucketTaken, is_bucket_name
 from sekisho.services.call import Caller, Deps
-from sekisho.services.permission import outcome
 from sekisho.services.uploads import Uploads
 from sekisho.store.statement import StoreError
 from sekisho.web.endpoint import INVALID_TOKEN, AwsEndpoint, Receive, Scope, Send
+from sekisho.web.s3_access import Access
 from sekisho.web.s3_multipart import MultipartApi
 from sekisho.web.s3_objects import ObjectsApi
 from sekisho.web.s3_request import (
@@ -55,6 +54,7 @@ from sekisho.web.s3_request import (
     token_of,
     xml,
 )
+from sekisho.web.s3_several import SOURCE, SeveralApi
 
 log = structlog.get_logger("sekisho.web")
 
@@ -70,12 +70,17 @@ SKIPPED = 8 << 20
 """Bytes of a refused body that are read, so that its sender gets to read why it was refused."""
 
 
+WRITES = frozenset({"PutObject", "CopyObject", "CompleteMultipartUpload"})
+"""After these it is looked whether the bucket is still there."""
+
+
 class ClientGone(Exception):
     """The client went away in the middle of its request."""
 
 
 class Action(NamedTuple):
-    """An operation of S3: its name, what a policy must allow for it, and who does it."""
+    """An operation of S3: its name, what a policy must allow for it ('' if it asks for itself), and who does
+    it."""
 
     operation: str
     action: str
@@ -94,16 +99,19 @@ class S3:
         objects, store, clock = deps.objects, deps.store, deps.clock
         self._further = further
         self._endpoint = endpoint
-        self._clock = clock
         self._buckets = Buckets(store, objects, clock)
         self._largest = deps.config["objects.largest"]
+        self._access = Access(self._buckets, objects, clock)
         of_objects = ObjectsApi(objects)
         parts = MultipartApi(objects, Uploads(store, objects, clock), self._largest)
+        several = SeveralApi(objects, parts, self._access, self._largest)
         self._of_bucket = {
             "PUT": Action("CreateBucket", "CreateBucket", self._create_bucket),
             "HEAD": Action("HeadBucket", "ListBucket", self._head_bucket),
             "DELETE": Action("DeleteBucket", "DeleteBucket", self._delete_bucket),
+            "GET": Action("ListObjects", "ListBucket", of_objects.list_objects_as_before),
             "GET?list-type": Action("ListObjectsV2", "ListBucket", of_objects.list_objects),
+            "POST?delete": Action("DeleteObjects", "", several.delete),
             "GET?location": Action("GetBucketLocation", "GetBucketLocation", self._location),
         }
         self._of_object = {
@@ -111,6 +119,8 @@ class S3:
             "GET": Action("GetObject", "GetObject", of_objects.get),
             "HEAD": Action("HeadObject", "GetObject", of_objects.head),
             "DELETE": Action("DeleteObject", "DeleteObject", of_objects.delete),
+            "COPY": Action("CopyObject", "PutObject", several.copy),
+            "COPY?uploadId": Action("UploadPartCopy", "PutObject", several.copy_part),
             "POST?uploads": Action("CreateMultipartUpload", "PutObject", parts.create),
             "PUT?uploadId": Action("UploadPart", "PutObject", parts.upload),
             "POST?uploadId": Action("CompleteMultipartUpload", "PutObject", parts.complete),
@@ -158,11 +168,15 @@ class S3:
             if head.method != "GET":
                 raise MethodNotAllowed("The specified method is not allowed against this resource.")
         else:
-            chosen = _choose(self._of_object if name else self._of_bucket, head.method, query)
-        await self._authorize(caller, chosen, bucket, name)
+            method = "COPY" if head.method == "PUT" and SOURCE in head.headers else head.method
+            chosen = _choose(self._of_object if name else self._of_bucket, method, query)
+        row = await self._access.require(caller, chosen.operation, chosen.action, bucket, name)
         payload = Payload(head.headers, mode, signing, self._largest)
         request = S3Request(head.method, bucket, name, query, head.headers, caller, payload, body.chunks())
-        return await chosen.run(request)
+        answer = await chosen.run(request)
+        if row is not None and chosen.operation in WRITES:
+            await self._access.require_still_there(row, name)
+        return answer
 
     async def _signer(self, head: Request) -> tuple[AccessKey, str, str, Signing | None]:
         """Who has signed, the region, what the body is to be, and what its chunks are signed with."""
@@ -182,24 +196,6 @@ class S3:
             credential.signature,
         )
         return key, credential.region, mode, signing
-
-    async def _authorize(self, caller: Caller, chosen: Action, bucket: str, key: str) -> None:
-        resource = "*" if not bucket else f"arn:aws:s3:::{bucket}" + (f"/{key}" if key else "")
-        refusal: AwsError | None = None
-        if outcome(caller, f"s3:{chosen.action}", resource, self._clock.now()) != "ALLOWED":
-            refusal = AccessDenied(
-                f"User: {caller.principal.arn} is not authorized to perform: s3:{chosen.action}"
-                f" on resource: {resource}"
-            )
-        elif bucket and chosen.operation != "CreateBucket":
-            found = await self._buckets.find(bucket)
-            if found is None:
-                raise NoSuchBucket("The specified bucket does not exist")
-            if found["account"] != caller.account:
-                refusal = AccessDenied("The bucket belongs to another account")
-        if refusal is not None:
-            await self._buckets.write(self._buckets.audit(caller, chosen.operation, resource, "AccessDenied"))
-            raise refusal
 
     # --- buckets -------------------------------------------------------------------------------------------
 

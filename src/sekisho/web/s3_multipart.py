@@ -55,12 +55,23 @@ class MultipartApi:
 
     async def upload(self, request: S3Request) -> Answer:
         request.only("partNumber", "uploadId")
-        number = request.number("partNumber", 0, 1, MOST_PARTS)
-        await self._require(request)
         if request.payload.length is None:
             raise MissingContentLength("You must provide the Content-Length HTTP header.")
-        info = await self._uploads.put_part(request.query["uploadId"], number, request.content())
+        info = await self.put_part(request, request.content())
         return Answer(200, {"etag": f'"{info.etag}"', **request.payload.checked})
+
+    async def put_part(self, request: S3Request, content: AsyncIterator[bytes]) -> Info:
+        """A part that the request names, unless its upload is over before it is there."""
+        number = request.number("partNumber", 0, 1, MOST_PARTS)
+        await self._require(request)
+        id = request.query["uploadId"]
+        info = await self._uploads.put_part(id, number, content)
+        try:
+            await self._require(request)
+        except NoSuchUpload:
+            await self._uploads.forget(id)
+            raise
+        return info
 
     async def list_parts(self, request: S3Request) -> Answer:
         request.only("uploadId", "max-parts", "part-number-marker")
@@ -135,16 +146,20 @@ class MultipartApi:
         return found
 
 
-def parse_chosen(document: bytes) -> list[Chosen]:
-    """The parts that a CompleteMultipartUpload names, in its order."""
+def parse_document(document: bytes) -> ElementTree.Element:
+    """A request's document; MalformedXML."""
     if b"<!" in document:  # a DTD, with entities that grow
         raise MalformedXML("The XML you provided must have no document type.")
     try:
-        root = ElementTree.fromstring(document)  # noqa: S314 - bounded, and without a DTD nothing expands
+        return ElementTree.fromstring(document)  # noqa: S314 - bounded, and without a DTD nothing expands
     except ElementTree.ParseError:
         raise MalformedXML("The XML you provided was not well-formed.") from None
+
+
+def parse_chosen(document: bytes) -> list[Chosen]:
+    """The parts that a CompleteMultipartUpload names, in its order."""
     found = []
-    for part in root:
+    for part in parse_document(document):
         values = {child.tag.rpartition("}")[2]: (child.text or "").strip() for child in part}
         number, etag = values.get("PartNumber", ""), values.get("ETag", "").strip('"')
         if not re.fullmatch(r"[0-9]{1,5}", number) or not etag:

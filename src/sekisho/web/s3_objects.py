@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from sekisho.aws.s3_errors import (
     InvalidArgument,
@@ -93,58 +93,47 @@ class ObjectsApi:
         return Answer(204, {})
 
     async def list_objects(self, request: S3Request) -> Answer:
-        request.only(
-            *("list-type", "prefix", "delimiter", "continuation-token", "start-after", "max-keys"),
-            *("encoding-type", "fetch-owner"),
-        )
+        """ListObjectsV2."""
+        request.only(*LISTING, "list-type", "continuation-token", "start-after", "fetch-owner")
         query = request.query
         if query.get("fetch-owner", "false") != "false":
             raise NotImplemented_("the parameter fetch-owner is not implemented by this node")
-        encoding = query.get("encoding-type", "")
-        if encoding not in ("", "url"):
-            raise InvalidArgument("encoding-type must be url")
-        shown = url_encoded if encoding else str
-        prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
-        limit = request.number("max-keys", MOST_LISTED, 0, 1 << 30)
+        shown, limit = _listing(request)
         token = query.get("continuation-token")
         after = key_of(token) if token is not None else query.get("start-after", "")
-        found, more = await self._page(request.bucket, prefix, delimiter, after, min(limit, MOST_LISTED))
-        content = [
-            element("Name", request.bucket),
-            element("Prefix", shown(prefix)),
-            element("MaxKeys", limit),
-            element("KeyCount", len(found)),
-            element("IsTruncated", bool(more)),
-        ]
-        content += [element("Delimiter", shown(delimiter))] if delimiter else []
-        content += [element("EncodingType", encoding)] if encoding else []
+        found, more = await self._page(request, after, limit)
+        content = [element("KeyCount", len(found))]
         content += [element("StartAfter", shown(query["start-after"]))] if "start-after" in query else []
         content += [element("ContinuationToken", token)] if token is not None else []
         content += [element("NextContinuationToken", token_of(more))] if more else []
-        for item in found:
-            if isinstance(item, str):
-                content.append(group("CommonPrefixes", element("Prefix", shown(item))))
-            else:
-                content.append(
-                    group(
-                        "Contents",
-                        element("Key", shown(item.key)),
-                        element("LastModified", iso_date(item.modified)),
-                        element("ETag", f'"{item.etag}"'),
-                        element("Size", item.size),
-                        element("StorageClass", "STANDARD"),
-                    )
-                )
-        return answer_xml(xml("ListBucketResult", *content))
+        return _listed(request, content, found, bool(more))
 
-    async def _page(
-        self, bucket: str, prefix: str, delimiter: str, after: str, limit: int
-    ) -> tuple[list[Info | str], str]:
+    async def list_objects_as_before(self, request: S3Request) -> Answer:
+        """ListObjects, the first version: a page goes on from the last key or common prefix of another."""
+        request.only(*LISTING, "marker")
+        shown, limit = _listing(request)
+        marker, prefix = request.query.get("marker", ""), request.query.get("prefix", "")
+        delimiter = request.query.get("delimiter", "")
+        after = marker
+        cut = marker.find(delimiter, len(prefix)) if delimiter and marker.startswith(prefix) else -1
+        if cut >= 0:
+            # Whatever has this beginning is told by a prefix that is not beyond the marker.
+            after = marker[: cut + len(delimiter)] + LAST_CHARACTER
+        found, more = await self._page(request, after, limit)
+        content = [element("Marker", shown(marker))]
+        if more and delimiter:
+            last = found[-1]
+            content.append(element("NextMarker", shown(last if isinstance(last, str) else last.key)))
+        return _listed(request, content, found, bool(more), request.caller.account)
+
+    async def _page(self, request: S3Request, after: str, limit: int) -> tuple[list[Info | str], str]:
         """Objects and common prefixes in order, and the key to go on from ('' at the end)."""
+        prefix, delimiter = request.query.get("prefix", ""), request.query.get("delimiter", "")
+        limit = min(limit, MOST_LISTED)
         found: list[Info | str] = []
         last, told = after, ""
         while limit:
-            page = await self._objects.list(bucket, prefix, last, MOST_LISTED)
+            page = await self._objects.list(request.bucket, prefix, last, MOST_LISTED)
             for info in page:
                 if told and info.key.startswith(told):
                     continue
@@ -161,6 +150,49 @@ class ObjectsApi:
             if len(page) < MOST_LISTED:
                 break
         return found, ""
+
+
+LISTING = ("prefix", "delimiter", "max-keys", "encoding-type")
+
+
+def _listing(request: S3Request) -> tuple[Callable[[str], str], int]:
+    """How keys are written, and how many the client wants at most."""
+    encoding = request.query.get("encoding-type", "")
+    if encoding not in ("", "url"):
+        raise InvalidArgument("encoding-type must be url")
+    return url_encoded if encoding else str, request.number("max-keys", MOST_LISTED, 0, 1 << 30)
+
+
+def _listed(
+    request: S3Request, own: list[str], found: list[Info | str], more: bool, owner: str = ""
+) -> Answer:
+    """Both versions' answer; ``own`` is what one of them alone has, as it has the ``owner``."""
+    query = request.query
+    shown, limit = _listing(request)
+    content = [
+        element("Name", request.bucket),
+        element("Prefix", shown(query.get("prefix", ""))),
+        element("MaxKeys", limit),
+        element("IsTruncated", more),
+        *own,
+    ]
+    for name, member in (("delimiter", "Delimiter"), ("encoding-type", "EncodingType")):
+        if query.get(name):
+            content.append(element(member, shown(query[name]) if name == "delimiter" else query[name]))
+    for item in found:
+        if isinstance(item, str):
+            content.append(group("CommonPrefixes", element("Prefix", shown(item))))
+            continue
+        members = [
+            element("Key", shown(item.key)),
+            element("LastModified", iso_date(item.modified)),
+            element("ETag", f'"{item.etag}"'),
+            element("Size", item.size),
+            element("StorageClass", "STANDARD"),
+        ]
+        members += [group("Owner", element("ID", owner))] if owner else []
+        content.append(group("Contents", *members))
+    return answer_xml(xml("ListBucketResult", *content))
 
 
 async def _read(opened: Opened, first: int, length: int) -> AsyncIterator[bytes]:
@@ -195,14 +227,15 @@ def _check_conditions(request: S3Request, info: Info) -> None:
         if name in request.headers:
             raise NotImplemented_(f"the header {name} is not implemented by this node")
     wanted = request.headers.get("if-match")
-    if wanted is not None and not _names(wanted, info.etag):
+    if wanted is not None and not names(wanted, info.etag):
         raise PreconditionFailed("At least one of the pre-conditions you specified did not hold")
     had = request.headers.get("if-none-match")
-    if had is not None and _names(had, info.etag):
+    if had is not None and names(had, info.etag):
         raise NotModified("Not Modified", etag=info.etag)
 
 
-def _names(header: str, etag: str) -> bool:
+def names(header: str, etag: str) -> bool:
+    """Whether a condition's list of entity tags names this one."""
     return any(word.strip().strip('"') in ("*", etag) for word in header.split(","))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import formatdate
@@ -34,6 +34,7 @@ AS_ALWAYS = {
     "x-amz-storage-class": "STANDARD",
     "x-amz-bucket-object-lock-enabled": "false",
     "x-amz-object-ownership": "BucketOwnerEnforced",
+    "x-amz-tagging-directive": "COPY",
 }
 """Headers that may say what is so in any case."""
 
@@ -75,13 +76,13 @@ class S3Request:
                 raise MalformedXML(f"the document has more than {DOCUMENT_LIMIT} bytes")
         return bytes(found)
 
-    def only(self, *parameters: str) -> None:
+    def only(self, *parameters: str, headers: Sequence[str] = ()) -> None:
         """Refuse by name every parameter and header that would ask for more."""
         for name in self.query:
             if name not in parameters and name != "x-id":
                 raise NotImplemented_(f"the parameter {name[:80]} is not implemented by this node")
         for name, value in self.headers.items():
-            if not name.startswith("x-amz-") or UNDERSTOOD.fullmatch(name):
+            if not name.startswith("x-amz-") or UNDERSTOOD.fullmatch(name) or name in headers:
                 continue
             if AS_ALWAYS.get(name) != value:
                 raise NotImplemented_(f"the header {name[:80]} is not implemented by this node")

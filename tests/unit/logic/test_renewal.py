@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sekisho.logic.renewal import OPEN, WORDS, due_id, is_due, next_status
+from sekisho.logic.renewal import OPEN, WORDS, due_before, due_id, is_due, next_status
 
 DEADLINE = 100.0
 
@@ -51,3 +51,9 @@ def test_an_id_is_due_from_its_time_on(at):
     assert is_due(id, at)
     assert not is_due(id, at - 1.0)
     assert due_id(-5.0, "x") == "0000000000000000-x"
+
+
+@given(st.floats(0, 4e9), st.floats(0, 4e9))
+def test_what_is_due_is_less_than_what_stands_for_the_time(at, now):
+    id = due_id(at, "name")
+    assert (id < due_before(now)) == is_due(id, now)

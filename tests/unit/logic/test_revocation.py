@@ -16,6 +16,7 @@ from sekisho.logic.revocation import (
     BadRevocationList,
     make_revocation_list,
     parse_revocation_list,
+    record_of,
     serial_text,
     sign_revocation_list,
 )
@@ -30,19 +31,23 @@ def pem(der: bytes) -> str:
     return x509.load_der_x509_crl(der).public_bytes(Encoding.PEM).decode()
 
 
+def records(*serials):
+    return b"".join(record_of(serial, NOW) for serial in serials)
+
+
 SERIALS = st.lists(st.integers(1, 2**159 - 1).map(serial_text), unique=True, max_size=20)
 
 
 @given(SERIALS, st.integers(0, 2**64))
 @settings(deadline=None)
 def test_a_list_says_what_was_put_on_it(serials, number):
-    der = sign_revocation_list(CA, KEY, number, [(serial, NOW) for serial in serials], NOW, NOW + 10)
+    der = sign_revocation_list(CA, KEY, number, records(*sorted(serials)), NOW, NOW + 10)
     assert parse_revocation_list(pem(der), CA_PEM, NOW) == (number, NOW, NOW + 10, sorted(serials))
 
 
 def test_a_worker_makes_the_same():
     key = KEY.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    what = (3, [(serial_text(7), NOW)], NOW, NOW + 10)
+    what = (3, records(serial_text(7)), NOW, NOW + 10)
     assert make_revocation_list(CA_PEM, key, *what) == sign_revocation_list(CA, KEY, *what)
 
 
@@ -56,7 +61,7 @@ def test_a_worker_makes_the_same():
     ],
 )
 def test_a_list_is_of_one_ca_and_one_time(ca, now, words):
-    der = sign_revocation_list(CA, KEY, 1, [], NOW, NOW + 10)
+    der = sign_revocation_list(CA, KEY, 1, b"", NOW, NOW + 10)
     with pytest.raises(BadRevocationList, match=words):
         parse_revocation_list(pem(der), certificate_pem(ca), now)
 
@@ -75,7 +80,7 @@ def test_a_list_that_is_too_long_is_not_read():
 @given(st.integers(0, 2000), st.binary(min_size=1, max_size=4))
 @settings(deadline=None)
 def test_a_damaged_list_is_refused(at, damage):
-    der = bytearray(sign_revocation_list(CA, KEY, 1, [(serial_text(5), NOW)], NOW, NOW + 10))
+    der = bytearray(sign_revocation_list(CA, KEY, 1, records(serial_text(5)), NOW, NOW + 10))
     before = bytes(der)
     at %= len(der)
     der[at : at + len(damage)] = damage
