@@ -88,5 +88,19 @@ def test_a_file_says_what_it_is_and_stays_readable(path):
     assert text.count("\n") <= LONGEST, "split it"
 
 
+COMPILED = ("mqtt", "broker", "bus", "clock")
+KEYWORDS = frozenset(
+    "_alignof _asm _attribute _complex _const _extension _imag _inline _real _restrict _signed _thread _typeof"
+    " _volatile".split()
+)
+"""Attributes that mypyc would give names that are keywords of GNU C: it puts an underscore before each."""
+
+
+@pytest.mark.parametrize("path", [p for p in files() if room_of(p) in COMPILED], ids=ids)
+def test_no_attribute_becomes_a_keyword_of_c(path):
+    names = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
+    assert not names & KEYWORDS
+
+
 def test_every_room_is_in_the_table():
     assert {room_of(path) for path in files()} <= MAY_IMPORT.keys() | ANYTHING

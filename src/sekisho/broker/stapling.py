@@ -45,7 +45,7 @@ class Stapling:
     """``real`` is epoch time, ``tick`` wire time."""
 
     def __init__(self, real: Callable[[], float], tick: Callable[[], float]) -> None:
-        self._real = real
+        self._epoch = real
         self._tick = tick
         self._staples: dict[str, Staple] = {}
         self._bell = asyncio.Event()
@@ -53,7 +53,7 @@ class Stapling:
     def answer(self, name: str) -> bytes:
         """What is stapled under a host name now; nothing if there is nothing good."""
         staple = self._staples.get(name)
-        if staple is None or self._real() >= staple.until:
+        if staple is None or self._epoch() >= staple.until:
             return b""
         return staple.answer
 
@@ -89,7 +89,7 @@ class Stapling:
         try:
             async with asyncio.timeout(SECONDS):
                 answer = await _ask(staple.responder, staple.request)
-            staple.until = end_of(answer, staple.certificate, staple.issuer, self._real())
+            staple.until = end_of(answer, staple.certificate, staple.issuer, self._epoch())
         except (OSError, EOFError, TimeoutError, UnicodeError, h11.ProtocolError, BadStaple) as error:
             words = str(error) if isinstance(error, BadStaple) else type(error).__name__
             log.warning("no OCSP answer to staple", domain=name, error=words)
