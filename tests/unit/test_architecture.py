@@ -89,10 +89,7 @@ def test_a_file_says_what_it_is_and_stays_readable(path):
 
 
 COMPILED = ("mqtt", "broker", "bus", "clock")
-KEYWORDS = frozenset(
-    "_alignof _asm _attribute _complex _const _extension _imag _inline _real _restrict _signed _thread _typeof"
-    " _volatile".split()
-)
+KEYWORDS = {"_asm", "_const", "_imag", "_inline", "_real", "_signed", "_thread", "_typeof", "_volatile"}
 """Attributes that mypyc would give names that are keywords of GNU C: it puts an underscore before each."""
 
 
