@@ -15,6 +15,9 @@ class ConfigError(Exception):
     """A setting is unknown or has a value that it cannot have; the text names it."""
 
 
+LEVELS = ("debug", "info", "warning", "error")
+
+
 class Setting(NamedTuple):
     default: Any
     meaning: str
@@ -114,6 +117,9 @@ SETTINGS: dict[str, Setting] = {
 
 LABEL = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 """One label of a host name (RFC 1123, section 2.1)."""
+
+_HOST = re.compile(r"[\w*:.-]+", re.ASCII)
+"""A name or address of the node itself; what of it resolves is the network's affair."""
 
 LONGEST_DOMAIN = 128
 """Characters; with what comes before it a name has at most 253 (RFC 1035, section 2.3.4)."""
@@ -262,6 +268,9 @@ def _check_names(values: Mapping[str, Any]) -> None:
     for region in names_in(values["regions"]) or [values["region"]]:
         if not LABEL.fullmatch(region):
             raise ConfigError(f"region {region!r}: expected letters, digits and hyphens, as in us-east-1")
+    for name in (values["endpoint"], *names_in(values["server_names"])):
+        if not _HOST.fullmatch(name):
+            raise ConfigError(f"{name!r} in endpoint or server_names: expected a host name or an address")
     domain = values["domain"]
     if len(domain) > LONGEST_DOMAIN or not all(LABEL.fullmatch(label) for label in domain.split(".")):
         raise ConfigError(
@@ -289,6 +298,8 @@ def _check(values: Mapping[str, Any]) -> None:
         raise ConfigError(f"mqtt.enforce_limits = {values['mqtt.enforce_limits']!r}: true or false")
     if values["mqtt.profile"] not in ("strict", "extended"):
         raise ConfigError(f"mqtt.profile = {values['mqtt.profile']!r}: strict or extended")
+    if values["log.level"] not in LEVELS:
+        raise ConfigError(f"log.level = {values['log.level']!r}: {', '.join(LEVELS)}")
     if bool(values["functions.access_key"]) != bool(values["functions.secret_key"]):
         raise ConfigError("functions.access_key and functions.secret_key: both or neither")
     for name in ("functions.concurrency", "functions.waiting", "custom_auth.shortest_seconds"):

@@ -111,12 +111,11 @@ def test_what_a_certificate_is_in_is_not_asked(iot, policy):
 
 
 def test_policies_added_and_left_out(iot, cert, policy):
-    policy(allow("Publish", "topic/a"), cert=cert, suffix="-1")
+    skipped = policy(allow("Publish", "topic/a"), cert=cert, suffix="-1")
     added = policy(deny("Publish", "topic/*"), suffix="-2")
     asked = ask(PUBLISH, "topic/a")
     assert decisions(iot, cert.arn, asked) == ["ALLOWED"]
     assert decisions(iot, cert.arn, asked, policyNamesToAdd=[added]) == ["EXPLICIT_DENY"]
-    skipped = added.replace("-2", "-1")
     assert decisions(iot, cert.arn, asked, policyNamesToSkip=[skipped]) == ["IMPLICIT_DENY"]
     assert decisions(iot, cert.arn, asked, policyNamesToSkip=[added]) == ["ALLOWED"]
     both = {"policyNamesToAdd": [skipped], "policyNamesToSkip": [skipped]}
@@ -353,6 +352,10 @@ def test_what_a_connect_comes_with(own, cert, policy):
 def test_what_cannot_be_explained(own, cert):
     with refused("InvalidRequestException", 400, "resource", "topic/a"):
         own.explain_authorization(principal=cert.arn, action="iot:Publish", resource="topic/a")
+    with refused("InvalidRequestException", 400, "sourceIp", "10.1.2"):
+        own.explain_authorization(
+            principal=cert.arn, action="iot:Publish", resource=arn("topic/a"), sourceIp="10.1.2"
+        )
     with refused("ResourceNotFoundException", 404, UNKNOWN_ID):
         own.explain_authorization(
             principal=arn(f"cert/{UNKNOWN_ID}"), action="iot:Publish", resource=arn("topic/a")

@@ -163,6 +163,8 @@ def test_levels_are_set_listed_by_page_and_deleted(iot, role):
         ({"targetType": "DEFAULT", "targetName": "x"}, "targetName"),
         ({"targetType": "CLIENT_ID", "targetName": "x" * 257}, "256"),
         ({"targetType": "THING_GROUP", "targetName": "nobody"}, "nobody"),
+        ({"targetType": "SOURCE_IP", "targetName": "10.0.0"}, "10.0.0"),
+        ({"targetType": "SOURCE_IP", "targetName": "0:0::1"}, "in short"),
         ({"targetType": "EVERYBODY", "targetName": "x"}, "EVERYBODY"),
     ],
 )

@@ -59,6 +59,8 @@ def test_any_action(node, cert, policy):
     [
         (("publish", "a"), "--certificate, or --group"),
         (("publish", "a", "--certificate", "a", "--group", "g"), "--certificate, or --group"),
+        (("publish", "a/#", "--certificate", UNKNOWN_ID), "a/# is not a topic"),
+        (("connect", "", "--certificate", UNKNOWN_ID), "The name is empty"),
         (("read", "a", "--certificate", UNKNOWN_ID), "read is none of connect, publish"),
         (("publish", "a", "--certificate", UNKNOWN_ID), f"Certificate {UNKNOWN_ID} does not exist"),
         (("publish", "a", "--group", "no-such-group"), "no-such-group does not exist"),

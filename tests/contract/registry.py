@@ -10,6 +10,7 @@ from typing import Any
 from sekisho.services import things
 from sekisho.services.call import ALLOW_ALL, Call, Caller, Principal
 from sekisho.services.detaching import LEFT
+from sekisho.services.index_reads import IndexReads
 from sekisho.services.work import Document, Work
 from sekisho.store import tables
 from sekisho.store.store import Store, open_store
@@ -24,10 +25,11 @@ class Registry:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.reads = IndexReads(store)
 
     async def do(self, function: Callable[..., Awaitable[Document | None]], **members: Any) -> Document:
         work = Work(self.store, A, R, 1.0)
-        deps: Any = SimpleNamespace(store=self.store)
+        deps: Any = SimpleNamespace(store=self.store, index=self.reads)
         call = Call(deps, CALLER, "iot", function.__name__, 1.0, work, lambda *_: None)
         result = await function(call, **members)
         await work.commit()

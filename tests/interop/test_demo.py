@@ -120,7 +120,8 @@ def test_what_to_try_next_works(done):
         ).stdout
 
     with DemoNode(folders.data, Patience()) as node:
-        assert f"AWS_ENDPOINT_URL_IOT=https://{node.endpoints['https']}" in run("env")
+        for service in ("IOT", "ACM"):
+            assert f"AWS_ENDPOINT_URL_{service}=https://{node.endpoints['https']}" in run("env")
         things = subprocess.run(
             ["/bin/sh", "-c", 'eval "$1"; exec "$2" -c "$3"', "sh", run("env"), sys.executable, LIST_THINGS],
             check=True,

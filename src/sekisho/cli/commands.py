@@ -83,6 +83,7 @@ def env(
         "AWS_ENDPOINT_URL_IOT": https,
         "AWS_ENDPOINT_URL_IOT_DATA_PLANE": https,
         "AWS_ENDPOINT_URL_IOT_JOBS_DATA_PLANE": https,
+        "AWS_ENDPOINT_URL_ACM": https,
         "AWS_ENDPOINT_URL_IAM": https,
         "AWS_ENDPOINT_URL_STS": https,
         "AWS_ENDPOINT_URL_SEKISHO": https,

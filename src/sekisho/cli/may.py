@@ -37,6 +37,7 @@ def ask(place: Place, verb: str, name: str, certificate: str | None, group: str 
         raise fail("say whom you mean: --certificate, or --group")
     whom = ("cert", certificate) if certificate is not None else ("thinggroup", group)
     if verb in VERBS:
+        _check_name(verb, name)
         action, kind = VERBS[verb]
         resource = arn(region, account, kind, name)
     elif verb.count(":") == 1:
@@ -53,6 +54,14 @@ def ask(place: Place, verb: str, name: str, certificate: str | None, group: str 
     except ParamValidationError as error:
         raise fail(str(error)) from None
     return "\n".join(_lines(found))
+
+
+def _check_name(verb: str, name: str) -> None:
+    """What no connection can ask for is not asked of the policies, which might allow it."""
+    if not name:
+        raise fail(f"{verb} what? The name is empty")
+    if VERBS[verb][1] == "topic" and ("+" in name or "#" in name):
+        raise fail(f"{name} is not a topic: + and # are wildcards of filters (sekisho may subscribe)")
 
 
 def _lines(found: dict[str, Any]) -> list[str]:

@@ -38,7 +38,8 @@ OPT_IN = frozenset({NOT_AUTHENTICATED})
 """What is logged only if it is configured by its name, whatever the account's level."""
 
 THING_GROUP = "THING_GROUP"
-OF_CLIENTS = ("CLIENT_ID", "PRINCIPAL_ID", "SOURCE_IP")
+SOURCE_IP = "SOURCE_IP"
+OF_CLIENTS = ("CLIENT_ID", "PRINCIPAL_ID", SOURCE_IP)
 """The types of targets that are one client's, in order of weight."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import ip_address
 from typing import Any
 
 from sekisho.aws.errors import InvalidRequestException
@@ -35,6 +36,11 @@ async def explain_authorization(
         parse_arn(resource)
     except ValueError as error:
         raise InvalidRequestException(f"resource: {error}") from None
+    if sourceIp is not None:
+        try:
+            ip_address(sourceIp)
+        except ValueError:
+            raise InvalidRequestException(f"sourceIp: {sourceIp} is not an IP address") from None
     assumed = Assumed(clientId, sourceIp or "", domainName or "")
     device = await read_device(call, principal, assumed, policyNamesToAdd, policyNamesToSkip)
     context: dict[str, Any] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 from sekisho.aws.errors import (
@@ -34,7 +35,7 @@ SECONDS = 20.0
 
 
 class IndexReads:
-    """Reads of the index, a few at a time: however long they take, other reads find a connection."""
+    """Long reads, a few at a time: however long they take, other reads find a connection."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -47,10 +48,21 @@ class IndexReads:
     async def aggregate(self, sql: str, params: Mapping[str, Any]) -> list[Row]:
         return await self._fetch(self._aggregations, sql, params)
 
+    @asynccontextmanager
+    async def long(self) -> AsyncIterator[None]:
+        """For reads that look through many rows of another table: in turn with the aggregations."""
+        async with self._turn(self._aggregations):
+            yield
+
     async def _fetch(self, permit: asyncio.Semaphore, sql: str, params: Mapping[str, Any]) -> list[Row]:
+        async with self._turn(permit):
+            return await self.store.fetch(sql, params)
+
+    @asynccontextmanager
+    async def _turn(self, permit: asyncio.Semaphore) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(SECONDS), permit:
-                return await self.store.fetch(sql, params)
+                yield
         except TimeoutError:
             raise ThrottlingException(
                 f"the query took longer than {SECONDS:.0f} s; ask for something rarer, or for less at a time"

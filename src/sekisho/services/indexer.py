@@ -157,9 +157,13 @@ class Indexer:
         if progress.owner != self._owner and progress.until > self._real():
             return False
         if not self._configured:
-            self._configured = True
-            if await self._configure(progress):
-                return True
+            self._configured = True  # first: what changes meanwhile is looked at once more
+            try:
+                if await self._configure(progress):
+                    return True
+            except BaseException:
+                self._configured = False
+                raise
         if not self._scopes:
             return False
         if await self._follow(progress):

@@ -7,6 +7,7 @@ Source: the `iot` service model; AWS IoT Developer Guide, "Configure AWS IoT log
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
 
 from sekisho.aws.errors import (
     InvalidRequestException,
@@ -14,7 +15,7 @@ from sekisho.aws.errors import (
     NotConfiguredException,
     NotImplementedException,
 )
-from sekisho.logic.log_levels import EVENT_TYPES, THING_GROUP
+from sekisho.logic.log_levels import EVENT_TYPES, SOURCE_IP, THING_GROUP
 from sekisho.services.call import Call
 from sekisho.services.paging import key, page_of
 from sekisho.services.roles import IOT, check_passing
@@ -117,12 +118,22 @@ async def set_v2_logging_level(call: Call, logTarget: Mapping[str, str], logLeve
         raise InvalidRequestException("targetName has at most 256 characters, none of them U+0000")
     if type == THING_GROUP and await call.work.get("thinggroup", name) is None:
         raise InvalidRequestException(f"Thing group {name} does not exist")
+    if type == SOURCE_IP and not _is_address(name):
+        raise InvalidRequestException(f"targetName {name} is not an IP address as it is written in short")
     id = f"{type}/{name}"
     if await call.work.get(LEVEL, id) is None:
         existing, _ = await call.work.page(LEVEL, "", MOST)
         if len(existing) >= MOST:
             raise LimitExceededException(f"there are {MOST} log levels by resource already")
     await call.work.put(LEVEL, id, {"targetType": type, "targetName": name, "logLevel": logLevel})
+
+
+def _is_address(text: str) -> bool:
+    """Whether it is an address, in the one form that clients' addresses are compared with."""
+    try:
+        return str(ip_address(text)) == text
+    except ValueError:
+        return False
 
 
 async def delete_v2_logging_level(call: Call, targetType: str, targetName: str) -> None:

@@ -16,6 +16,7 @@ from sekisho.services.billing import MEMBER as BILLING
 from sekisho.services.billing import billing_group_of
 from sekisho.services.call import Call
 from sekisho.services.group_tree import MEMBER as GROUP
+from sekisho.services.index_reads import IndexReads
 from sekisho.services.paging import key, page_of
 from sekisho.services.versions import expect_version
 from sekisho.services.work import Document
@@ -141,6 +142,7 @@ async def list_things(
     if attributeValue is not None and attributeName is None:
         raise InvalidRequestException("attributeValue needs attributeName")
     limit = maxResults or SCAN
+    reads: IndexReads = call.deps.index
 
     def wanted(thing: Document) -> bool:
         if thingTypeName is not None and thing.get("thingTypeName") != thingTypeName:
@@ -157,7 +159,8 @@ async def list_things(
             return await call.work.page_linked(TYPE, thingTypeName, "thing", after, SCAN)
         if attributeName is not None:
             text = _as_json(attributeName, attributeValue, bool(usePrefixAttributeValue))
-            return await call.work.page_containing("thing", "attributes", text, after, SCAN)
+            async with reads.long():
+                return await call.work.page_containing("thing", "attributes", text, after, SCAN)
         return await call.work.page("thing", after, limit)
 
     found: list[Document] = []
