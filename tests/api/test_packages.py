@@ -72,6 +72,10 @@ def test_a_name_is_taken_once_but_the_same_request_may_come_again(iot, name):
 
 def test_the_catalog_has_errors_of_its_own(node, name):
     iot = node.client("iot", config=UNCHECKED)
+    with refused("ValidationException", 400, "page token"):
+        iot.list_packages(nextToken="!")
+    with refused("ValidationException", 400, "page token"):
+        iot.list_package_versions(packageName=name, nextToken="!")
     with refused("ValidationException", 400, "packageName"):
         iot.create_package(packageName="a b")
     with refused("ValidationException", 400, "versionName"):

@@ -11,7 +11,12 @@ from botocore.model import OperationModel, StructureShape
 
 from sekisho.aws import binding
 from sekisho.aws.constraints import Checks, Failures
-from sekisho.aws.errors import AwsError, SerializationException, ValidationException
+from sekisho.aws.errors import (
+    AwsError,
+    InvalidRequestException,
+    SerializationException,
+    ValidationException,
+)
 from sekisho.aws.reader import Readers, WrongType
 from sekisho.aws.request import Request, Response
 
@@ -107,6 +112,14 @@ class Operation:
         usual = self._context.validation_error
         known = {shape.name for shape in self.model.error_shapes}
         return ValidationException if usual.__name__ not in known >= {"ValidationException"} else usual
+
+    def spelled(self, error: AwsError) -> AwsError:
+        """An InvalidRequestException as ValidationException where the model has only the second: what several
+        families share, such as page tokens, raises the first."""
+        known = {shape.name for shape in self.model.error_shapes}
+        if type(error) is InvalidRequestException and "ValidationException" in known:
+            return error if "InvalidRequestException" in known else ValidationException(error.message)
+        return error
 
     def serialize(self, result: Mapping[str, Any] | None, request_id: str) -> Response:
         """What the operation returned, on the wire: what the output shape names, and no more.

@@ -161,11 +161,12 @@ class Api:
             result = await self._run(bound, caller, service, operation, members, resource, audit)
             self._log(caller, service, operation, members, None)
             return result
-        except AwsError as error:
+        except AwsError as raised:
+            error = self._models[service, operation].spelled(raised)
             self._log(caller, service, operation, members, error.code)
             if audit or isinstance(error, AccessDeniedException | ForbiddenException):
                 await self._write_failure(caller, service, operation, resource, error)
-            raise
+            raise error from None
         except StoreError as error:
             log.error("store", operation=operation, request=caller.request_id, error=str(error))
             raise ServiceUnavailableException("the database did not answer; try again") from None
