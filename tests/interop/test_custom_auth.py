@@ -56,7 +56,9 @@ def refused(node, client_id, code, version=5, **connect):
             wanted = 4 if version == 4 else code
             assert client.connect(client_id, version, **connect).code == wanted
             client.until_closed()
-    return last_refusal(node, clientId=client_id)["reason"]
+    told = last_refusal(node, clientId=client_id)
+    assert ("without CONNACK" in told["effect"]) == (code == NOT_AUTHORIZED)
+    return told["reason"]
 
 
 def test_a_user_name_and_a_password_let_a_client_in(gate, plain, name, version):

@@ -163,9 +163,9 @@ class Admission:
             self._hub.announce(identity.account, identity.region, *event)
 
     def _refused(self, reason: str, words: str, code: int, disconnect_reason: str) -> Refused:
-        self.record(
-            action="iot:Connect", resource=self.client_id, reason=f"{reason}: {words}", effect=self._effect
-        )
+        # The one refusal that a 3.1.1 client is always told.
+        effect = ANSWERED if code == Reason.BAD_USER_NAME_OR_PASSWORD else self._effect
+        self.record(action="iot:Connect", resource=self.client_id, reason=f"{reason}: {words}", effect=effect)
         return Refused(code, words, disconnect_reason)
 
     @property

@@ -37,7 +37,8 @@ def evidence_lines(found: Mapping[str, Any]) -> list[str]:
     for policy in found.get("policies") or ():
         by_way = [one.rpartition(":")[2] for one in policy.get("attachedTo") or ()]
         on = f", on {', '.join(by_way)}" if by_way else ""
-        lines.append(f"  policy {policy['policyName']} (version {policy['versionId']}){on}")
+        version = f" (version {policy['versionId']})" if policy["versionId"] else ""
+        lines.append(f"  policy {policy['policyName']}{version}{on}")
         for statement in policy["statements"]:
             sid = f" {statement['sid']}" if statement.get("sid") else ""
             lines.append(

@@ -52,6 +52,12 @@ def test_every_piece_of_evidence_is_there():
     ]
 
 
+def test_a_policy_that_an_authorizer_returned_has_no_version():
+    policy = {"policyName": "(policy 1 of authorizer a)", "versionId": "", "statements": []}
+    text = explain_refusal({"at": AT, "reason": "r", "decision": "IMPLICIT_DENY", "policies": [policy]})
+    assert text.splitlines()[-1] == "  policy (policy 1 of authorizer a)"
+
+
 def test_no_policy_at_all_is_said():
     text = explain_refusal({"at": AT, "reason": "r", "decision": "IMPLICIT_DENY", "policies": []})
     assert "no policy is attached" in text
