@@ -150,7 +150,9 @@ def test_delete_must_wait_five_minutes_after_deprecation(iot, name, turned):
         iot.delete_thing_type(thingTypeName=name)
     iot.deprecate_thing_type(thingTypeName=name)
     turned.set_clock(advanceSeconds=299)
-    with refused("InvalidRequestException", 400, name, "5 minutes"):
+    # Infrastructure tools wait as long as they read these words, and deprecate once more when they begin.
+    iot.deprecate_thing_type(thingTypeName=name)
+    with refused("InvalidRequestException", 400, name, "wait for 5 minutes after deprecation and then retry"):
         iot.delete_thing_type(thingTypeName=name)
     turned.set_clock(advanceSeconds=1)
     iot.delete_thing_type(thingTypeName=name)

@@ -88,7 +88,10 @@ async def update_thing_type(
 
 
 async def deprecate_thing_type(call: Call, thingTypeName: str, undoDeprecate: bool | None = None) -> None:
+    """What is so already stays as it is: the five minutes before a deletion do not begin anew."""
     existing = await call.require("thingtype", thingTypeName)
+    if existing["thingTypeMetadata"]["deprecated"] == (not undoDeprecate):
+        return
     metadata = {"deprecated": not undoDeprecate, "creationDate": existing["creationDate"]}
     if not undoDeprecate:
         metadata["deprecationDate"] = call.now
@@ -102,7 +105,8 @@ async def delete_thing_type(call: Call, thingTypeName: str) -> None:
         raise InvalidRequestException(f"Thing type {thingTypeName} must be deprecated before it is deleted")
     if call.now < metadata["deprecationDate"] + DELETE_AFTER:
         raise InvalidRequestException(
-            f"Thing type {thingTypeName} can be deleted 5 minutes after it was deprecated"
+            f"Cannot delete thing type : {thingTypeName}. "
+            "Please wait for 5 minutes after deprecation and then retry"
         )
     if not await call.work.require_no_links_to(TYPE, thingTypeName):
         (link,) = await call.work.links_to(TYPE, thingTypeName, limit=1)
