@@ -93,18 +93,25 @@ def test_recursive_adds_nothing_to_a_certificate(iot, policy, cert):
 
 
 def test_an_unknown_policy(iot, name, cert):
-    for call in (iot.attach_policy, iot.detach_policy):
-        with refused("ResourceNotFoundException", 404, name):
-            call(policyName=name, target=cert.arn)
+    iot.detach_policy(policyName=name, target=cert.arn)  # on AWS, too
+    with refused("ResourceNotFoundException", 404, name):
+        iot.attach_policy(policyName=name, target=cert.arn)
+    with refused("ResourceNotFoundException", 404, name):
+        iot.detach_principal_policy(policyName=name, principal=cert.arn)
     with refused("ResourceNotFoundException", 404, name):
         iot.list_targets_for_policy(policyName=name)
 
 
 def test_an_unknown_certificate(iot, policy, thing):
     unknown = arn(f"cert/{UNKNOWN_ID}")
-    for call in (iot.attach_policy, iot.detach_policy):
-        with refused("ResourceNotFoundException", 404, UNKNOWN_ID):
-            call(policyName=policy, target=unknown)
+    with refused("ResourceNotFoundException", 404, UNKNOWN_ID):
+        iot.attach_policy(policyName=policy, target=unknown)
+    with refused(
+        "InvalidRequestException", 400, "Invalid Target", UNKNOWN_ID
+    ):  # infrastructure tools read it
+        iot.detach_policy(policyName=policy, target=unknown)
+    with refused("ResourceNotFoundException", 404, UNKNOWN_ID):
+        iot.detach_principal_policy(policyName=policy, principal=unknown)
     for call in (iot.attach_thing_principal, iot.detach_thing_principal):
         with refused("ResourceNotFoundException", 404, UNKNOWN_ID):
             call(thingName=thing, principal=unknown)

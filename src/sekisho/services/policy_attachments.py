@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from sekisho.aws.errors import LimitExceededException, NotImplementedException
+from sekisho.aws.errors import (
+    InvalidRequestException,
+    LimitExceededException,
+    NotImplementedException,
+    ResourceNotFoundException,
+)
 from sekisho.services.call import Call
 from sekisho.services.group_tree import ancestors, refuse_dynamic
 from sekisho.services.paging import DEFAULT_PAGE, cut, key, page_of
@@ -37,8 +42,12 @@ async def _most(call: Call, target: str) -> int:
 
 
 async def detach_policy(call: Call, policyName: str, target: str) -> None:
-    await call.require("policy", policyName)
-    await require_target(call, target)
+    """A policy that does not exist is none that is attached, as AWS was seen to; of a target the model has no
+    ResourceNotFoundException (of the older operation it has one)."""
+    try:
+        await require_target(call, target)
+    except ResourceNotFoundException as error:
+        raise InvalidRequestException(f"Invalid Target: {error.message}") from None
     call.work.unlink(ATTACHED, policyName, target)
 
 
@@ -67,7 +76,9 @@ async def attach_principal_policy(call: Call, policyName: str, principal: str) -
 
 
 async def detach_principal_policy(call: Call, policyName: str, principal: str) -> None:
-    await detach_policy(call, policyName, principal)
+    await call.require("policy", policyName)
+    await require_target(call, principal)
+    call.work.unlink(ATTACHED, policyName, principal)
 
 
 async def list_principal_policies(
