@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from sekisho.services import log_files
 from sekisho.services.log_files import LogFiles, file_of
@@ -109,3 +110,25 @@ def test_a_group_is_one_file_of_its_place(tmp_path, group):
     path = file_of(tmp_path, "123456789012", "eu-west-1", group)
     assert path.resolve().parent == tmp_path / "123456789012" / "eu-west-1"
     assert path.name not in ("", ".", "..")
+
+
+def test_a_file_that_cannot_be_written_is_named_once(tmp_path):
+    folder = tmp_path / "logs"
+
+    async def body() -> None:
+        files = LogFiles(folder, 1000, 2)
+        folder.write_text("where the folder should be")
+        for _ in range(3):
+            put(files, b"1", b"2")
+            await files.flush()
+        folder.unlink()
+        for _ in range(2):
+            put(files, b"3")
+            await files.flush()
+
+    with capture_logs() as told:
+        asyncio.run(body())
+    assert [one["log_level"] for one in told] == ["error", "warning"]
+    assert "Not a directory" in told[0]["error"] and told[0]["file"].endswith("group.jsonl")
+    assert told[1]["lost"] == 6
+    assert read(folder) == [b"3", b"3"]

@@ -37,6 +37,8 @@ class LogFiles:
         self._waiting: dict[Path, list[bytes]] = defaultdict(list)
         self._bytes = 0
         self._dropped = 0
+        self._lost: dict[Path, int] = defaultdict(int)
+        """Of files that cannot be written at present: how many entries are not in them."""
         self._wake = asyncio.Event()
         self._lock = asyncio.Lock()
 
@@ -63,7 +65,12 @@ class LogFiles:
             try:
                 self._append(path, lines)
             except OSError as error:
-                log.error("log entries not written", file=str(path), count=len(lines), error=str(error))
+                if path not in self._lost:  # said once, and not five times a second
+                    log.error("log entries cannot be written", file=str(path), error=str(error))
+                self._lost[path] += len(lines)
+            else:
+                if path in self._lost:
+                    log.warning("log entries are written again", file=str(path), lost=self._lost.pop(path))
 
     def _append(self, path: Path, lines: list[bytes]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
