@@ -84,6 +84,17 @@ def test_tags_of_forbidden_form(iot, policy, key, value):
         iot.tag_resource(resourceArn=policy, tags=tags(**{key: value}))
 
 
+def test_keys_are_given_once_and_are_not_those_of_aws(iot, name, policy):
+    twice = [*tags(a="1"), *tags(a="2")]
+    for given, words in ((twice, "the tag a is there 2 times"), (tags(**{"AWS:x": "1"}), "AWS:x")):
+        with refused("InvalidRequestException", 400, words):
+            iot.tag_resource(resourceArn=policy, tags=given)
+        with refused("InvalidRequestException", 400, words):
+            iot.create_thing_group(thingGroupName=name, tags=given)
+    with refused("ValidationException", 400, "AWS:x"):
+        iot.create_package(packageName=name, tags={"AWS:x": "1"})
+
+
 def test_tags_go_with_their_resource(iot, name, policy):
     iot.tag_resource(resourceArn=policy, tags=tags(a="1"))
     iot.delete_policy(policyName=name)

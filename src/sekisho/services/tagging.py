@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from sekisho.aws.errors import LimitExceededException
+from sekisho.aws.errors import InvalidRequestException, LimitExceededException
 from sekisho.services.call import Call
 
 MOST = 50
 
 
 async def put_tags(call: Call, arn: str, tags: Sequence[Mapping[str, str]] | None) -> None:
-    """Add tags to a resource; LimitExceededException past 50."""
+    """Add tags to a resource; LimitExceededException past 50.
+
+    Keys that begin with ``aws:`` are AWS's (AWS IoT Developer Guide, Tag restrictions).
+    """
     if not tags:
         return
+    for key, count in Counter(tag["Key"] for tag in tags).items():
+        if count > 1:
+            raise InvalidRequestException(f"the tag {key} is there {count} times")
+        if key.lower().startswith("aws:"):
+            raise InvalidRequestException(f"the tag {key}: keys that begin with aws: are reserved")
     existing = await call.work.get("tags", arn) or {"tags": {}}
     merged = existing["tags"] | {tag["Key"]: tag.get("Value", "") for tag in tags}
     if len(merged) > MOST:
