@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import servers
+
+settings.register_profile("unhurried", deadline=None)  # a busy machine is no mistake of the program
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")
