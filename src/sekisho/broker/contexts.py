@@ -69,8 +69,10 @@ class Contexts:
         """
         data = sock.recv(client_hello.LONGEST, socket.MSG_PEEK)
         wanted = client_hello.wanted(data)
-        if data and len(data) < wanted:
-            # Else the socket would be readable all the time, and nothing to be done.
+        asked = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT)
+        if data and len(data) < wanted and asked != wanted:
+            # Else the socket would be readable all the time, and nothing to be done. So it is when the client
+            # has ended in the middle: who is woken by less than was asked for does not ask again.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, wanted)
             raise BlockingIOError
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
