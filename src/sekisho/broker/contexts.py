@@ -61,8 +61,9 @@ class Contexts:
     def _staple(self, connection: SSL.Connection, name: str | None) -> bytes:
         return self._stapling.answer(name or "")
 
-    def choose(self, sock: socket.socket) -> SSL.Context | None:
-        """The context that the client on a non-blocking socket asks for, and None for the default one.
+    def choose(self, sock: socket.socket) -> str:
+        """The name that the client on a non-blocking socket asks for, '' for none, whose context is in
+        ``named`` or else the default one.
 
         Raises BlockingIOError as long as its first record is not whole; the socket is readable next when it
         may be.
@@ -76,4 +77,9 @@ class Contexts:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, wanted)
             raise BlockingIOError
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-        return self.named.get(client_hello.server_name(data))
+        return client_hello.server_name(data)
+
+    def is_right(self, looked: str, name: str) -> bool:
+        """Whether a handshake by the context of the name ``looked`` (`choose`) may stand now that the client
+        has said ``name``: a ClientHello in several records says what its first has not."""
+        return looked == name.lower() or not {looked, name.lower()} & self.named.keys()
