@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sekisho.logic.query import FIRST_OF_NUMBERS, Terms, Value, fold, number_of
+from sekisho.logic.query import FIRST_OF_NUMBERS, Terms, Value, fold, lower, number_of
 
 THINGS = "AWS_Things"
 GROUPS = "AWS_ThingGroups"
@@ -44,7 +44,7 @@ def _number(text: str) -> float | None:
 
 def term(field: str, given: str) -> Term:
     # The most frequent step of indexing: what is short needs no cutting, what begins as a word is no number.
-    value = given.lower() if len(given) < SHORT else fold(given)
+    value = lower(given) if len(given) < SHORT else fold(given)
     number = _number(value) if value[:1] in FIRST_OF_NUMBERS else None
     return Term(field, value, number, None if value == given else given)
 
