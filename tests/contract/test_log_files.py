@@ -109,3 +109,20 @@ def test_a_group_is_one_file_of_its_place(tmp_path, group):
     path = file_of(tmp_path, "123456789012", "eu-west-1", group)
     assert path.resolve().parent == tmp_path / "123456789012" / "eu-west-1"
     assert path.name not in ("", ".", "..")
+
+
+@pytest.mark.parametrize("last", ["a", "b"])
+def test_the_longest_names_have_files_of_their_own(tmp_path, last):
+    """A name that AWS takes: 512 characters, each of which may take three in a file's name."""
+    groups = ["/" * 511 + last for last in "ab"]
+
+    async def body() -> None:
+        files = LogFiles(tmp_path, 1000, 2)
+        for group in groups:
+            put(files, group.encode(), group=group)
+        await files.flush()
+
+    asyncio.run(body())
+    group = "/" * 511 + last
+    assert read(tmp_path, group=group) == [group.encode()]
+    assert len(list(tmp_path.rglob("*.jsonl"))) == 2

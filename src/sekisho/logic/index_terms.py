@@ -14,8 +14,8 @@ SHORT = 250
 WORDS = 200
 """Words of a text that can be found one by one."""
 LEAST, GREATEST = 1e-140, 1e150
-"""Magnitudes of numbers, but for zero: the squares of two and of their difference are numbers as well, and the
-sums of millions of these. PostgreSQL has no result where one is not."""
+"""Magnitudes of numbers, but for zero: the squares of two and of their difference are numbers as well, and
+the sums of millions of these. PostgreSQL has no result where one is not."""
 
 
 class Term(NamedTuple):
