@@ -156,3 +156,18 @@ def test_what_cannot_be_aggregated(iot, fleet):
         iot.get_percentiles(queryString="*", percents=[1.0] * 101)
     with refused("ResourceNotFoundException", 404, "other"):
         iot.get_cardinality(queryString="*", indexName="other")
+
+
+def test_numbers_with_which_nothing_can_be_computed(iot, fleet):
+    """Neither their squares nor those of their differences are numbers: they are text, as words are."""
+    sizes = ("1e300", "-1e300", "1e-300", "1e150", "-1e150", "1e-140", "1.0000000000000002e-140", "0")
+    for number, size in enumerate(sizes):
+        iot.create_thing(thingName=f"vast-{number}", attributePayload={"attributes": {"size": size}})
+    query = "thingName:vast-*"
+    until(lambda: iot.get_statistics(queryString=query)["statistics"]["count"] == len(sizes))
+    found = iot.get_statistics(queryString=query, aggregationField="attributes.size")["statistics"]
+    assert (found["count"], found["minimum"], found["maximum"]) == (5, -1e150, 1e150)
+    tiny = f"{query} attributes.size:1*e-140"
+    found = iot.get_statistics(queryString=tiny, aggregationField="attributes.size")["statistics"]
+    assert found["count"] == 2
+    assert len(iot.search_index(queryString="attributes.size:1e300")["things"]) == 1

@@ -146,3 +146,16 @@ def test_what_could_be_read_in_two_ways_hides_no_second_request(line, case):
     assert len([status for status in answers if status != 100]) <= 2
     if case in ("length and chunked", "two lengths", "a folded first field", "two hosts", "no host"):
         assert answers == [400]
+
+
+@pytest.mark.parametrize("length", [b"content-length: 99999999999", b"transfer-encoding: chunked"])
+def test_a_body_without_end_is_answered_and_no_longer_read(line, length):
+    line.send(b"POST /things/a HTTP/1.1\r\nhost: a\r\n" + length + b"\r\n\r\n")
+    with contextlib.suppress(ConnectionError):
+        for _ in range(40):
+            line.send(b"10000\r\n" + b"x" * 65_536 + b"\r\n")
+    with contextlib.suppress(ConnectionError):
+        status, fields, _ = line.answer()
+        assert (status, fields["connection"]) == (413, "close")
+    with contextlib.suppress(ConnectionError):
+        assert line.answer()[0] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import zipfile
@@ -222,6 +223,9 @@ def test_a_bill_of_materials_is_validated_listed_and_taken_away(iot, package, bu
     assert (failed["fileName"], failed["errorCode"]) == ("two.json", "INCOMPATIBLE_FORMAT")
     first = iot.list_sbom_validation_results(**of_it, maxResults=1)
     rest = iot.list_sbom_validation_results(**of_it, nextToken=first["nextToken"])
+    endless = base64.b64encode(b"9" * 5000).decode()
+    with refused("ValidationException", 400, "nextToken"):
+        iot.list_sbom_validation_results(**of_it, nextToken=endless)
     assert [one["fileName"] for one in rest["validationResultSummaries"]] == ["two.json"]
 
     iot.disassociate_sbom_from_package_version(**of_it)

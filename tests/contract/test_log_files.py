@@ -132,3 +132,20 @@ def test_a_file_that_cannot_be_written_is_named_once(tmp_path):
     assert "Not a directory" in told[0]["error"] and told[0]["file"].endswith("group.jsonl")
     assert told[1]["lost"] == 6
     assert read(folder) == [b"3", b"3"]
+
+
+@pytest.mark.parametrize("last", ["a", "b"])
+def test_the_longest_names_have_files_of_their_own(tmp_path, last):
+    """A name that AWS takes: 512 characters, each of which may take three in a file's name."""
+    groups = ["/" * 511 + last for last in "ab"]
+
+    async def body() -> None:
+        files = LogFiles(tmp_path, 1000, 2)
+        for group in groups:
+            put(files, group.encode(), group=group)
+        await files.flush()
+
+    asyncio.run(body())
+    group = "/" * 511 + last
+    assert read(tmp_path, group=group) == [group.encode()]
+    assert len(list(tmp_path.rglob("*.jsonl"))) == 2

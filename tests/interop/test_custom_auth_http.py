@@ -13,6 +13,7 @@ from botocore.config import Config
 from api.making import refused
 from interop.authorizing import (
     BAD_PASSWORD,
+    FUNCTION,
     NAME,
     NOT_AUTHORIZED,
     PASSWORD,
@@ -21,6 +22,7 @@ from interop.authorizing import (
     create,
     events,
     last_refusal,
+    public,
     query,
     signature,
     username,
@@ -271,6 +273,23 @@ def test_each_request_calls_the_function_unless_caching_is_on(gate, iot, name, p
     one, again = calls(target, target, f"{target}&user=another")
     assert one == again
     assert calls(target, target) != [one]
+
+
+def test_what_is_kept_for_one_token_is_no_other_tokens(gate, iot, name, record):
+    """Whatever the name of its header, also one that is not of what a function is asked again for."""
+    keys = {"tokenKeyName": "traceparent", "tokenSigningPublicKeys": {"one": public()}}
+    iot.create_authorizer(
+        authorizerName=name, authorizerFunctionArn=FUNCTION, enableCachingForHttp=True, **keys
+    )
+    answers = record.with_name("answers")
+    document = {"Version": "2012-10-17", "Statement": [allow("Publish", "topic/shared/*")]}
+    answer = {"isAuthenticated": True, "principalId": "a", "policyDocuments": [document]}
+    answers.write_text(json.dumps(answer | {"refreshAfterInSeconds": 300}))
+    target = f"/topics/shared/a?{query(name=name, record=record, answers=answers, signature=signature())}"
+    with Requests(gate) as requests:
+        until(lambda: requests.post(target, {"traceparent": TOKEN}) == (200, "OK"))
+        assert requests.post(target, {"traceparent": "another"}) == (403, "Forbidden")
+        assert requests.post(target, {"traceparent": TOKEN}) == (200, "OK")
 
 
 def test_what_is_not_to_be_refreshed_is_not_kept(gate, iot, name, record, post):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sekisho.broker.identification import Unidentified, certificate_id
 from sekisho.functions.interface import FunctionError
-from sekisho.logic.domains import HTTPS, MQTT, SIGV4, WSS, X509, Domain, why_refused
+from sekisho.logic.domains import HTTPS, MQTT, SIGV4, WSS, X509, Domain, is_custom, why_refused
 
 if TYPE_CHECKING:
     from sekisho.broker.hub import Hub
@@ -56,6 +56,17 @@ async def arrive_by_websocket(hub: Hub, peer: Peer, *, signed: bool) -> None:
     )
     if why_not is not None:
         raise Unidentified(UNPROVED, why_not)
+
+
+def why_no_certificate(peer: Peer) -> str | None:
+    """Why a certificate alone is not enough under the name that a client has given, or None if it is."""
+    domain = peer.domain
+    if domain is None or not is_custom(domain):
+        return None
+    return (
+        f"domain configuration {domain.configuration} of {domain.name} has authenticationType "
+        f"{domain.authentication}, and for this no custom authorizer is asked"
+    )
 
 
 def _proof(peer: Peer) -> str:

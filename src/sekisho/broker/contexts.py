@@ -61,17 +61,25 @@ class Contexts:
     def _staple(self, connection: SSL.Connection, name: str | None) -> bytes:
         return self._stapling.answer(name or "")
 
-    def choose(self, sock: socket.socket) -> SSL.Context | None:
-        """The context that the client on a non-blocking socket asks for, and None for the default one.
+    def choose(self, sock: socket.socket) -> str:
+        """The name that the client on a non-blocking socket asks for, '' for none, whose context is in
+        ``named`` or else the default one.
 
         Raises BlockingIOError as long as its first record is not whole; the socket is readable next when it
         may be.
         """
         data = sock.recv(client_hello.LONGEST, socket.MSG_PEEK)
         wanted = client_hello.wanted(data)
-        if data and len(data) < wanted:
-            # Else the socket would be readable all the time, and nothing to be done.
+        asked = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT)
+        if data and len(data) < wanted and asked != wanted:
+            # Else the socket would be readable all the time, and nothing to be done. So it is when the client
+            # has ended in the middle: who is woken by less than was asked for does not ask again.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, wanted)
             raise BlockingIOError
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-        return self.named.get(client_hello.server_name(data))
+        return client_hello.server_name(data)
+
+    def is_right(self, looked: str, name: str) -> bool:
+        """Whether a handshake by the context of the name ``looked`` (`choose`) may stand now that the client
+        has said ``name``: a ClientHello in several records says what its first has not."""
+        return looked == name.lower() or not {looked, name.lower()} & self.named.keys()

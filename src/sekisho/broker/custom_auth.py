@@ -196,7 +196,9 @@ class Asked:
         authorizer = await custom.choose(self._peer, self._rule, await custom.known(self._peer), shown)
         now = custom.hub.clock.tick()
         cached = self._kept if authorizer.cached else None
-        key = (authorizer, shown.fingerprint) if cached is not None else None
+        # The token by itself as well: it may be in a header that is else about the body or the moment.
+        token = shown.value(authorizer.token) if authorizer.token else None
+        key = (authorizer, shown.fingerprint, token, shown.value(SIGNATURE))
         if cached is not None and GRANT in cached:
             before, until, grant = cached[GRANT]
             if before == key and now < until:

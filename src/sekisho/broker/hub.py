@@ -20,7 +20,7 @@ from sekisho.broker.retained import Retained
 from sekisho.broker.sessions import Sessions
 from sekisho.broker.shared import Groups, Member
 from sekisho.broker.versions import Versions
-from sekisho.broker.wills import Wills
+from sekisho.broker.wills import Wills, is_the_nodes
 from sekisho.bus import Bus
 from sekisho.functions.interface import Functions, NoFunctions
 from sekisho.logic.endpoints import DATA_ALONE
@@ -213,24 +213,29 @@ class Hub:
 
     def publish_will(self, message: Message, client: Client | None = None) -> None:
         """``client`` is the connection that left it, if it has ended just now."""
+        if is_the_nodes(message.topic):
+            words = f"{message.topic} is reserved: only the node publishes there"
+            self._record_will(message, client, "iot:Publish", words, "the will was not published")
+            return
         waiting = self.publish(message)
-        retain = message.retain
+        retain = message.retain and message.topic[0] != "$"
         if retain and self.retained.refuses(message.account, message.region, message.payload):
-            what = {
-                "action": "iot:RetainPublish",
-                "resource": message.topic,
-                "reason": self.retained.words(),
-                "effect": "the will was published, and not retained",
-            }
-            if client is not None:
-                client.record(**what)
-            else:
-                who = {"at": self.clock.now(), "decision": "REFUSED", "clientId": message.client_id}
-                self.refusals.record(message.account, message.region, {**who, **what})
+            effect = "the will was published, and not retained"
+            self._record_will(message, client, "iot:RetainPublish", self.retained.words(), effect)
         elif retain:
             waiting = both(waiting, self.retained.keep(message))
         if waiting is not None:
             self.spawn(waiting)
+
+    def _record_will(
+        self, message: Message, client: Client | None, action: str, reason: str, effect: str
+    ) -> None:
+        what = {"action": action, "resource": message.topic, "reason": reason, "effect": effect}
+        if client is not None:
+            client.record(**what)
+        else:
+            who = {"at": self.clock.now(), "decision": "REFUSED", "clientId": message.client_id}
+            self.refusals.record(message.account, message.region, {**who, **what})
 
     def spawn(self, awaitable: Awaitable[Any]) -> None:
         self.watch(asyncio.ensure_future(awaitable))

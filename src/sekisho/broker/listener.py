@@ -167,6 +167,8 @@ class Listener:
         """MQTT or HTTP, by ALPN, else by the first byte (a CONNECT is 0x10; no HTTP method begins so)."""
         alpn = transport.tls.get_alpn_proto_negotiated()
         server_name = (transport.tls.get_servername() or b"").decode("ascii", "replace")
+        if transport.looked is not None and not self._contexts.is_right(transport.looked, server_name):
+            return None
         account, region, endpoint, named, domain = self._resolve(server_name)
         peer = Peer(
             peer_certificate_der(transport.tls),

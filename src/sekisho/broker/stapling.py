@@ -13,7 +13,7 @@ import h11
 import structlog
 from cryptography import x509
 
-from sekisho.logic.stapling import MOST, BadStaple, Responder, end_of, request_for, responder_of
+from sekisho.logic.stapling import MOST, BadStaple, Responder, end_of, is_askable, request_for, responder_of
 
 log = structlog.get_logger("sekisho.tls")
 
@@ -102,6 +102,9 @@ async def _ask(responder: Responder, request: bytes) -> bytes:
     """A responder's answer, whatever it is, but no longer than it may be."""
     reader, writer = await asyncio.open_connection(responder.host, responder.port)
     try:
+        address = writer.get_extra_info("peername")[0]
+        if not is_askable(address):
+            raise BadStaple(f"the responder would be asked at {address}")
         connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD)
         headers = [
             ("Host", f"{responder.host}:{responder.port}"),

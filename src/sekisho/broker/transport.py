@@ -67,6 +67,7 @@ class TlsTransport(Channel):
         "_writing",
         "failure",
         "handshaken",
+        "looked",
         "protocol",
         "sock",
         "tls",
@@ -88,11 +89,11 @@ class TlsTransport(Channel):
         self.tls.set_accept_state()
         # Until the client has said which name it comes to, if any has a context of its own.
         self._contexts: Contexts | None = contexts if contexts.named else None
+        self.looked: str | None = None  # the name that the TLS context was chosen for, if by a name
         self._handle = handle_of(self.tls)
         self._deadline: float | None = deadline
         self.protocol: ByteProtocol | None = None
-        self.handshaken = False
-        self.failure = ""
+        self.handshaken, self.failure = False, ""
         self._loop = loop
         self._poller = poller
         self._fd = sock.fileno()
@@ -100,13 +101,10 @@ class TlsTransport(Channel):
         self._closed = closed
         self._out: list[bytes] = []
         self._out_size = 0
-        self._dirty = False
-        self._closing = False
-        self._lost = False
+        self._dirty = self._closing = self._lost = False
         self._shut = False  # nothing more is written: closing, lost, or the peer has reset
         self._reading = True
-        self._writing = False
-        self._paused_writing = False
+        self._writing = self._paused_writing = False
         poller.tell_of_end(self._fd, self._hung_up)
         poller.add_reader(self._fd, self._readable)
 
@@ -178,13 +176,13 @@ class TlsTransport(Channel):
     def _choose_context(self, contexts: Contexts) -> bool:
         """Whether the handshake can begin."""
         try:
-            context = contexts.choose(self.sock)
+            self.looked = contexts.choose(self.sock)
         except OSError as error:
             if not isinstance(error, BlockingIOError):
                 self._lose(ConnectionResetError(_words(error)))
             return False
         self._contexts = None
-        if context is not None:
+        if (context := contexts.named.get(self.looked)) is not None:
             self.tls = SSL.Connection(context, self.sock)
             self.tls.set_accept_state()
             self._handle = handle_of(self.tls)

@@ -142,6 +142,17 @@ class Wills:
         )
 
 
+OF_CLIENTS = ("$aws/things/", "$aws/rules/")
+"""Reserved topics on which a will is published as on any other: subscribers get it (AWS IoT Developer Guide,
+"Using shadows in devices", of wills on reserved topics)."""
+
+
+def is_the_nodes(topic: str) -> bool:
+    """Whether subscribers take what comes on a topic for the node's word: events, and answers with keys and
+    tokens. No client publishes there, so none may leave a will there either."""
+    return topic[:1] == "$" and not topic.startswith(OF_CLIENTS)
+
+
 def delay_of(will: Will | None) -> int:
     """Seconds."""
     return will.properties.get("will_delay_interval", 0) if will is not None else 0

@@ -77,7 +77,10 @@ def grant_of(answer: Mapping[str, Any], least: int = LEAST_SECONDS) -> Grant:
 def _document(number: int, given: object) -> tuple[str, Policy]:
     """A policy document, as an object or as its text."""
     if isinstance(given, dict):
-        given = json.dumps(given, separators=(",", ":"), ensure_ascii=False)
+        try:
+            given = json.dumps(given, separators=(",", ":"), ensure_ascii=False)
+        except RecursionError:
+            raise BadAnswer(f"policyDocuments[{number}] is nested too deeply") from None
     if not isinstance(given, str):
         raise BadAnswer(f"policyDocuments[{number}] is {kind_of(given)}, not a policy document")
     try:

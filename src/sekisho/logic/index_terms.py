@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sekisho.logic.query import FIRST_OF_NUMBERS, Terms, Value, fold, number_of
+from sekisho.logic.query import FIRST_OF_NUMBERS, Terms, Value, fold, lower, number_of
 
 THINGS = "AWS_Things"
 GROUPS = "AWS_ThingGroups"
@@ -13,6 +13,9 @@ ATTRIBUTE = "attributes."
 SHORT = 250
 WORDS = 200
 """Words of a text that can be found one by one."""
+LEAST, GREATEST = 1e-140, 1e150
+"""Magnitudes of numbers, but for zero: the squares of two and of their difference are numbers as well, and
+the sums of millions of these. PostgreSQL has no result where one is not."""
 
 
 class Term(NamedTuple):
@@ -33,10 +36,16 @@ class Connectivity(NamedTuple):
     reason: str
 
 
+def _number(text: str) -> float | None:
+    """The number that a value looks like, if one can compute with it."""
+    number = number_of(text)
+    return number if not number or LEAST <= abs(number) <= GREATEST else None
+
+
 def term(field: str, given: str) -> Term:
     # The most frequent step of indexing: what is short needs no cutting, what begins as a word is no number.
-    value = given.lower() if len(given) < SHORT else fold(given)
-    number = number_of(value) if value[:1] in FIRST_OF_NUMBERS else None
+    value = lower(given) if len(given) < SHORT else fold(given)
+    number = _number(value) if value[:1] in FIRST_OF_NUMBERS else None
     return Term(field, value, number, None if value == given else given)
 
 
@@ -86,7 +95,7 @@ def group_terms(group: Mapping[str, Any], parents: Iterable[str]) -> list[Term]:
         words = description.split()
         if len(words) > 1:
             single = list(dict.fromkeys(map(fold, words)))[:WORDS]
-            found += [Term("description", word, number_of(word), "") for word in single]
+            found += [Term("description", word, _number(word), "") for word in single]
     attributes = (properties.get("attributePayload") or {}).get("attributes") or {}
     found += [term(ATTRIBUTE + name, value) for name, value in attributes.items()]
     found += _names("parentGroupNames", parents)
@@ -99,7 +108,7 @@ def _names(field: str, names: Iterable[str]) -> list[Term]:
     for name in names:
         found.setdefault(fold(name), []).append(name)
     return [
-        Term(field, value, number_of(value), None if shown == [value] else "\n".join(shown))
+        Term(field, value, _number(value), None if shown == [value] else "\n".join(shown))
         for value, shown in found.items()
     ]
 

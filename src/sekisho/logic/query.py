@@ -32,9 +32,15 @@ UNSPOKEN = frozenset({"registry.version"})
 """Fields that a term without a field does not search: versions are only aggregated (Query syntax)."""
 
 
+def lower(text: str) -> str:
+    """Without case, each character by itself: the last sigma of a word is as any other, so that the beginning
+    of a text is in lower case what it is within the text."""
+    return text.lower() if text.isascii() else text.lower().replace("\u03c2", "\u03c3")
+
+
 def fold(text: str) -> str:
     """Text as it is compared: without case, and no longer than :data:`LONGEST_VALUE`."""
-    folded = text.lower()
+    folded = lower(text)
     if len(folded) <= LONGEST_VALUE // 4 or len(folded.encode()) <= LONGEST_VALUE:
         return folded
     return folded.encode()[:LONGEST_VALUE].decode(errors="ignore")

@@ -15,6 +15,14 @@ from typing import Any, NamedTuple
 ARCHIVE_BYTES = 16 << 20
 FILE_BYTES = 4 << 20
 FILES = 100
+ALL_BYTES = 32 << 20
+"""Of all files together, unpacked: a worker reads them in one go, and others wait for it."""
+
+ENTRIES = 1000
+"""Of an archive's directory, with its folders; a longer one is not even read."""
+
+_ENTRY = b"PK\x01\x02"
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 FORMAT = "INCOMPATIBLE_FORMAT"
 SIZE = "FILE_SIZE_LIMIT_EXCEEDED"
@@ -32,6 +40,8 @@ def verdicts(archive: bytes) -> list[Verdict]:
     """One for each file of the archive, in its order; one without a name if it cannot be read as a whole."""
     if len(archive) > ARCHIVE_BYTES:
         return [Verdict("", SIZE, f"the archive has more than {ARCHIVE_BYTES} bytes")]
+    if archive.count(_ENTRY) > ENTRIES:
+        return [Verdict("", SIZE, f"the archive has more than {ENTRIES} files and folders")]
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
             files = [info for info in opened.infolist() if not info.is_dir()]
@@ -39,6 +49,8 @@ def verdicts(archive: bytes) -> list[Verdict]:
                 return [Verdict("", FORMAT, "the archive has no files")]
             if len(files) > FILES:
                 return [Verdict("", SIZE, f"the archive has more than {FILES} files")]
+            if sum(min(info.file_size, FILE_BYTES) for info in files) > ALL_BYTES:
+                return [Verdict("", SIZE, f"the files have more than {ALL_BYTES} bytes together")]
             return [_verdict(opened, info) for info in files]
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         return [Verdict("", FORMAT, f"not a zip archive that can be read: {error}")]
@@ -48,8 +60,10 @@ def _verdict(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Verdict:
     try:
         if info.file_size > FILE_BYTES:
             return Verdict(info.filename, SIZE, f"the file has more than {FILE_BYTES} bytes")
+        if info.compress_type not in _PACKED:
+            return Verdict(info.filename, FORMAT, "the file is neither stored nor deflated")
         with archive.open(info) as file:
-            # The size that the archive states is its maker's word.
+            # Never more than the archive states, which is held against what there is by its checksum.
             text = file.read(FILE_BYTES + 1)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         return Verdict(info.filename, FORMAT, f"the file cannot be unpacked: {error}")

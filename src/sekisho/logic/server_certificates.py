@@ -154,12 +154,33 @@ def why_not_for(
 def stands_under(
     leaf: x509.Certificate, chain: Sequence[x509.Certificate], roots: Mapping[bytes, x509.Certificate]
 ) -> bool:
-    """Whether one of the roots, given by their subjects in DER, has signed it or its chain."""
-    for one in (*chain[::-1], leaf):
+    """Whether one of the roots, given by their subjects in DER, has signed it or its chain, of which each has
+    signed the one before. Only an authority vouches for what it has signed: else whoever has a public
+    certificate of some name could make one of any other under it (RFC 5280, 6.1.4)."""
+    for number, one in enumerate((leaf, *chain)):
+        if number and not _may_sign(one, number - 1):
+            return False
         root = roots.get(one.issuer.public_bytes())
         if root is not None and (one == root or has_signed(root, one)):
             return True
     return False
+
+
+def _may_sign(authority: x509.Certificate, between: int) -> bool:
+    """Whether a certificate is an authority's that may have ``between`` others below it before the leaf. One
+    that is for some names only may not: nobody here compares them."""
+    try:
+        extensions = {type(one.value): one.value for one in authority.extensions}
+    except (ValueError, x509.DuplicateExtension):
+        return False
+    constraints = extensions.get(x509.BasicConstraints)
+    usage = extensions.get(x509.KeyUsage)
+    if not isinstance(constraints, x509.BasicConstraints) or not constraints.ca:
+        return False
+    if isinstance(usage, x509.KeyUsage) and not usage.key_cert_sign:
+        return False
+    most = constraints.path_length
+    return x509.NameConstraints not in extensions and (most is None or between <= most)
 
 
 def _check_chain(leaf: x509.Certificate, chain: Sequence[x509.Certificate]) -> None:

@@ -6,6 +6,7 @@ signed by the CA that has signed the certificate, and have 4 KiB at most.
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -18,6 +19,9 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 
 MOST = 4096
 """Bytes of an answer."""
+
+
+EC2_METADATA = ip_address("fd00:ec2::254")
 
 
 class BadStaple(ValueError):
@@ -52,6 +56,17 @@ def responder_of(certificate: x509.Certificate) -> Responder | None:
             query = f"?{parts.query}" if parts.query else ""
             return Responder(parts.hostname, port, f"{parts.path or '/'}{query}")
     return None
+
+
+def is_askable(address: str) -> bool:
+    """Whether an IP address may be a responder's. A certificate is its account's, the network is the node's:
+    at link-local addresses nobody answers OCSP, but in clouds who gives a machine its secrets."""
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(found, "ipv4_mapped", None) or found
+    return not (mapped.is_link_local or mapped.is_multicast or mapped.is_unspecified or found == EC2_METADATA)
 
 
 def request_for(certificate: x509.Certificate, issuer: x509.Certificate) -> bytes:

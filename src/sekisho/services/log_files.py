@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 from collections import defaultdict
 from pathlib import Path
@@ -21,9 +22,16 @@ WAITING = 8 * 1024 * 1024
 EVERY = 0.2
 
 
+LONGEST_NAME = 200
+"""Bytes of a file's name, of the 255 that there may be; of a longer group a part stands for the whole."""
+
+
 def file_of(folder: Path, account: str, region: str, group: str) -> Path:
     """Where a log group is; a slash or a point at the beginning of its name is no folder's."""
-    return folder / account / region / f"{quote(group, safe='')}.jsonl"
+    name = quote(group, safe="")
+    if len(name) > LONGEST_NAME:
+        name = f"{name[: LONGEST_NAME - 65]}.{hashlib.sha256(group.encode()).hexdigest()}"
+    return folder / account / region / f"{name}.jsonl"
 
 
 class LogFiles:

@@ -73,7 +73,7 @@ async def list_sbom_validation_results(
     found = await call.work.get(RESULTS, id) or {"results": []}
     results = [one for one in found["results"] if validationResult in (None, one["validationResult"])]
     start = key(nextToken) or "0"
-    if not start.isdecimal():
+    if not (start.isascii() and start.isdigit() and len(start) < 10):
         raise ValidationException("nextToken is not one that this operation gave")
     end = int(start) + (maxResults or PAGE)
     further = token(str(end)) if end < len(results) else None

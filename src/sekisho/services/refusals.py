@@ -19,6 +19,9 @@ log = structlog.get_logger("sekisho.refusals")
 WAITING = 1000
 """Refusals that may wait for the next write; a flood beyond it is counted, not kept."""
 
+LONGEST = 2048
+"""Characters of a member that are kept: a path is its client's, and may be of any length."""
+
 EXTENDED = "EXTENDED"
 """The decision of what is no refusal: this node did it, AWS IoT would not have (mqtt.profile)."""
 
@@ -50,7 +53,7 @@ class Refusals:
         if len(self._waiting) >= WAITING:
             self._dropped += 1
             return
-        self._waiting.append(((account, region), refusal))
+        self._waiting.append(((account, region), {name: _kept(value) for name, value in refusal.items()}))
         self._wake.set()
 
     async def flush(self) -> None:
@@ -78,6 +81,10 @@ class Refusals:
             self._wake.clear()
             await self.flush()
             await asyncio.sleep(EVERY)
+
+
+def _kept(value: Any) -> Any:
+    return value[:LONGEST] if isinstance(value, str) else value
 
 
 def _statement(place: tuple[str, str], refusal: Document) -> Any:

@@ -28,6 +28,7 @@ from sekisho.aws.errors import (
 )
 from sekisho.aws.request import Request, Response
 from sekisho.broker.admission import record_refusal
+from sekisho.broker.arrivals import why_no_certificate
 from sekisho.broker.authorizer import Authorizer
 from sekisho.broker.hub import Hub
 from sekisho.broker.identification import Unidentified, domain_of, identify
@@ -38,6 +39,7 @@ from sekisho.services.device_variables import OF_CONNECTIONS, attributes_of, var
 from sekisho.services.identity import Identity
 from sekisho.services.work import Document
 from sekisho.web.endpoint import Receive, Scope, Send, read_request, write_response
+from sekisho.web.publish import is_signed
 
 log = structlog.get_logger("sekisho.web")
 
@@ -90,7 +92,8 @@ class DeviceCredentials:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         peer: Peer | None = scope.get("state", {}).get("peer")
-        asks = peer is not None and scope["method"] == "GET"
+        # What looks signed has been let in as such, and is nobody's by a certificate.
+        asks = peer is not None and scope["method"] == "GET" and not is_signed(scope)
         path = PATH.fullmatch(scope["raw_path"].decode("latin-1")) if asks else None
         if peer is None or path is None:
             await self._inner(scope, receive, send)
@@ -143,6 +146,9 @@ class DeviceCredentials:
         return await self._assume(caller, answer["roleAliasDescription"], identity)
 
     async def _identify(self, peer: Peer, thing: str | None) -> Identity:
+        why_not = why_no_certificate(peer)
+        if why_not is not None:
+            raise Refused(AccessDeniedException(DENIED), f"NOT_AUTHENTICATED: {why_not}")
         try:
             identity = await identify(self._hub, peer, thing or "")
         except Unidentified as error:

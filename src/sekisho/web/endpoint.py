@@ -7,7 +7,8 @@ Route, verify the signature, find the operation (501 when it is not built), pars
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from http import HTTPStatus
 from typing import Any, Protocol
 
 import orjson
@@ -184,7 +185,9 @@ async def read_request(scope: Scope, receive: Receive) -> Request | None:
 
 
 async def write_response(send: Send, response: Response) -> None:
-    headers: Mapping[str, str] = {"content-length": str(len(response.body)), **response.headers}
+    headers = {"content-length": str(len(response.body)), **response.headers}
+    if response.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        headers["connection"] = "close"  # else what is left of the body would have to be read
     await send(
         {
             "type": "http.response.start",

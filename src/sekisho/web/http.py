@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 from urllib.parse import unquote
 
+import h11
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
@@ -118,6 +119,7 @@ class HttpConnection(asyncio.Protocol):
         self._may_write: asyncio.Event | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._other: H11Protocol | None = None
+        self._head_until: float | None = None
         self.deadline: float | None = server.tick() + IDLE
 
     # --- what the transport calls --------------------------------------------------------------------------
@@ -140,6 +142,7 @@ class HttpConnection(asyncio.Protocol):
         self.deadline = self._server.tick() + IDLE
         if self._other is not None:
             self._other.data_received(data)
+            self._bound_head(self._other)
             return
         self._buffer += data
         if self._exchange is None:
@@ -226,6 +229,23 @@ class HttpConnection(asyncio.Protocol):
             self._may_write = None
             other.pause_writing()
         other.data_received(data)
+        self._bound_head(other)
+
+    def _bound_head(self, other: H11Protocol) -> None:
+        """A head has as long as silence may last, however its bytes come."""
+        if other.conn.their_state is not h11.IDLE or not other.conn.trailing_data[0]:
+            self._head_until = None
+            return
+        now = self._server.tick()
+        self._head_until = self._head_until or now + IDLE
+        self.deadline = min(self._head_until, now + IDLE)
+
+    def _waits_for_client(self) -> bool:
+        """Whether it is the client that must do something: go on with its request, or take its answer."""
+        if self._other is not None:
+            asked = self._other.conn.their_state in (h11.IDLE, h11.SEND_BODY)
+            return asked or bool(self._other.flow.write_paused)
+        return self._exchange is None or self._may_write is not None
 
     def _drain(self) -> Awaitable[Any] | None:
         """What to wait for before more is written; nothing, as a rule."""
@@ -245,12 +265,10 @@ class HttpConnection(asyncio.Protocol):
             self._next()
 
     def _look(self) -> None:
-        """Cut a connection that has been idle for too long; a loopback socket has no other watch."""
+        """Cut a connection that has been idle for too long; a socket without TLS has no other watch."""
         self._timer = None
-        if self._other is not None or self._transport.is_closing():
-            return
         left = (self.deadline or 0.0) - self._server.tick()
-        if left <= 0 and self._exchange is None:
-            self._transport.close()
+        if left <= 0 and self._waits_for_client():
+            self._transport.abort()
         else:
             self._timer = asyncio.get_running_loop().call_later(left if left > 0 else IDLE, self._look)

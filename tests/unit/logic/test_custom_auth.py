@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 
+import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -211,6 +212,14 @@ def test_what_an_answer_may_leave_out():
 def test_an_answer_that_cannot_be_used(answer, words):
     with pytest.raises(BadAnswer, match=words):
         grant_of(answer)
+
+
+def test_a_document_nested_as_deeply_as_an_answer_can_be():
+    """The reader of answers takes 1024 levels, which is more than can be written again."""
+    deep = orjson.loads(b'{"a":' * 1000 + b"1" + b"}" * 1000)
+    for document in (deep, DOCUMENT | {"Statement": deep}):
+        with pytest.raises(BadAnswer, match=r"policyDocuments\[0\]"):
+            grant_of(YES | {"policyDocuments": [document]})
 
 
 def test_the_least_time_is_a_setting():

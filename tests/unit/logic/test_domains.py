@@ -39,7 +39,7 @@ def test_without_settings_everything_goes_on_to_be_judged():
 @pytest.mark.parametrize("authentication", TOGETHER)
 def test_a_protocol_shuts_the_others_out_and_an_authentication_what_is_not_it(authentication, protocol):
     wanted = {"AWS_X509": PROOFS[:1], "CUSTOM_AUTH_X509": PROOFS[:1], "AWS_SIGV4": PROOFS[1:2]}
-    wanted["CUSTOM_AUTH"] = [proof for proof in PROOFS if proof != "AWS_SIGV4"]  # no function could judge it
+    wanted["CUSTOM_AUTH"] = tuple(proof for proof in PROOFS if proof != "AWS_SIGV4")
     assert lets_in(authentication, protocol) == {
         (protocol, proof) for proof in wanted.get(authentication, PROOFS)
     }

@@ -307,3 +307,15 @@ def test_a_group_is_found_by_the_words_of_its_description():
         "parentGroupNames": ["site"],
     }
     assert term("description", "x").shown is None
+
+
+@pytest.mark.parametrize("given", ["ΟΔΟΣ", "ΟΔΟΣΑ", "οδος", "ΟΔΟΣ ΑΒ", "İstanbul", "ẞ", "KELVIN \u212a"])
+def test_a_beginning_is_found_whatever_follows_it(given):
+    """SQL looks for the prefix alone, the matcher for the pattern: both are of the same characters."""
+    document = searchable([term("f", given)])
+    for size in range(1, len(given) + 1):
+        if " " in given[:size]:
+            break
+        query = parse(f"f:{given[:size]}*")
+        assert matches(query, document)
+        assert document["f"][0].text.startswith(query.prefix)

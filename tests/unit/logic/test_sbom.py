@@ -16,9 +16,9 @@ SPDX3 = json.dumps({"@context": "https://spdx.org/rdf/3.0.1/spdx-context.jsonld"
 CYCLONE = json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.5", "components": []})
 
 
-def archive(*files: tuple[str, str | bytes]) -> bytes:
+def archive(*files: tuple[str, str | bytes], packed: int = zipfile.ZIP_DEFLATED) -> bytes:
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
+    with zipfile.ZipFile(out, "w", packed) as made:
         for name, text in files:
             made.writestr(name, text)
     return out.getvalue()
@@ -69,3 +69,28 @@ def test_sizes_are_bounded_whatever_the_archive_says_of_them(monkeypatch):
     many = archive(*((f"{n}.json", SPDX) for n in range(sbom.FILES + 1)))
     assert [verdict.error_code for verdict in verdicts(many)] == [SIZE]
     assert verdicts(b"x" * (sbom.ARCHIVE_BYTES + 1))[0].error_code == SIZE
+
+
+@pytest.mark.parametrize("packed", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_is_packed_in_other_ways_is_not_unpacked(packed):
+    """Damage in these is another error for each, and the memory that they take is their maker's to say."""
+    whole = archive(("a.json", SPDX * 50), packed=packed)
+    for at in range(36, 46):
+        damaged = bytearray(whole)
+        damaged[at] ^= 0xFF
+        (verdict,) = verdicts(bytes(damaged))
+        assert (verdict.file_name, verdict.error_code) == ("a.json", FORMAT)
+
+
+def test_all_files_together_are_bounded():
+    """Each may be as large as one may be, and there may be as many as there may be, but not both."""
+    one = b"[" + b"{}," * ((sbom.FILE_BYTES - 10) // 3) + b"1]"
+    (verdict,) = verdicts(archive(*((f"{n}.json", one) for n in range(9))))
+    assert (verdict.file_name, verdict.error_code) == ("", SIZE)
+    assert len(verdicts(archive(*((f"{n}.json", SPDX) for n in range(sbom.FILES))))) == sbom.FILES
+
+
+def test_a_long_directory_is_not_read(monkeypatch):
+    long = archive(*((f"{n}/", "") for n in range(sbom.ENTRIES)), ("a.json", SPDX))
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    assert [verdict.error_code for verdict in verdicts(long)] == [SIZE]

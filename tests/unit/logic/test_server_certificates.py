@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from cryptography import x509
 
 from api.authorities import CA_TRUE, Authority, issue
 from api.servers import server
@@ -84,3 +85,28 @@ def test_a_certificate_stands_under_a_root_only_by_its_signature():
     assert not stands_under(leaf, [], roots)
     wrong = {false.issued.certificate.subject.public_bytes(): false.issued.certificate}
     assert not stands_under(leaf, [upper], wrong)
+
+
+PATH_0 = (x509.BasicConstraints(ca=True, path_length=0), True)
+NO_CA = (x509.BasicConstraints(ca=False, path_length=None), True)
+NO_SIGNING = (x509.KeyUsage(True, False, False, False, False, False, False, False, False), True)
+NAMED = (x509.NameConstraints([x509.DNSName("example.org")], None), True)
+
+
+@pytest.mark.parametrize("extensions", [(), (NO_CA,), (CA_TRUE, NO_SIGNING), (CA_TRUE, NAMED)])
+def test_what_is_no_authority_vouches_for_nothing_that_it_has_signed(extensions):
+    root, between = Authority("Root"), Authority("Between")
+    upper = issue(between.name, root.name, root.key, between.key, extensions=extensions).certificate
+    leaf = server(between, "iot.example.com").certificate
+    roots = {root.issued.certificate.subject.public_bytes(): root.issued.certificate}
+    assert not stands_under(leaf, [upper], roots)
+    assert not stands_under(leaf, [upper, root.issued.certificate], roots)
+
+
+def test_an_authority_with_none_below_it_vouches_for_what_it_has_signed_itself():
+    root, upper, lower = Authority("Root"), Authority("Upper"), Authority("Lower")
+    over = issue(upper.name, root.name, root.key, upper.key, extensions=(PATH_0,)).certificate
+    under = issue(lower.name, upper.name, upper.key, lower.key, extensions=(CA_TRUE,)).certificate
+    roots = {root.issued.certificate.subject.public_bytes(): root.issued.certificate}
+    assert stands_under(server(upper, "iot.example.com").certificate, [over], roots)
+    assert not stands_under(server(lower, "iot.example.com").certificate, [under, over], roots)
