@@ -86,6 +86,7 @@ def env(
         "AWS_ENDPOINT_URL_ACM": https,
         "AWS_ENDPOINT_URL_IAM": https,
         "AWS_ENDPOINT_URL_STS": https,
+        "AWS_ENDPOINT_URL_ACM": https,
         "AWS_ENDPOINT_URL_SEKISHO": https,
         "AWS_DATA_PATH": str(models_path()),
         "SEKISHO_MQTT": endpoints["mqtt"],
