@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 Step = tuple[str, dict[str, Any]]
 
-PATIENCE = 60.0
-"""Seconds of trying to delete what something else still holds."""
+PATIENCE = 300.0
+"""Seconds until all that is in the way of a deletion must be gone."""
 
 RETRIED = re.compile(r"Conflict|InvalidRequest|CertificateState|ResourceInUse|Validation")
 """What tools try again during a deletion."""
 
 GONE = ("ResourceNotFoundException", "NoSuchEntity")
 """What to them is a deletion that has been done, perhaps with what the part belonged to."""
+
+STAYING = {"eventconfigurations", "v2loggingoptions", "indexingconfiguration", "clock"}
+"""Kinds of what there is one of: it can be turned off, and stays."""
 
 
 class Refused(Exception):
@@ -106,23 +110,29 @@ class Stack:
                 raise AssertionError(f"{part.name} was deleted")
 
     def tear_down(self, parts: Sequence[Part], threads: int) -> None:
-        """All at once, each as soon as nothing is in its way any more."""
+        """Several at once, each again as long as something else is in its way."""
+        self._until = time.monotonic() + PATIENCE
+        waiting = deque((part, list(part.delete)) for part in parts)
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(self._delete, parts))
+            list(pool.map(lambda _: self._delete(waiting), range(threads)))
 
-    def _delete(self, part: Part) -> None:
-        for step in part.delete:
-            until = time.monotonic() + PATIENCE
-            while True:
+    def _delete(self, waiting: deque[tuple[Part, list[Step]]]) -> None:
+        while True:
+            try:
+                part, steps = waiting.popleft()
+            except IndexError:
+                return  # what others have in hand they take further themselves
+            while steps:
                 try:
-                    self.ask(step)
-                    break
+                    self.ask(steps[0])
                 except Refused as refused:
-                    if refused.code in GONE:
+                    if refused.code not in GONE:
+                        if not RETRIED.search(refused.code) or time.monotonic() > self._until:
+                            raise AssertionError(f"{part.name}: {steps[0][0]}: {refused.code}") from refused
+                        time.sleep(0.05)
+                        waiting.append((part, steps))
                         break
-                    if not RETRIED.search(refused.code) or time.monotonic() > until:
-                        raise AssertionError(f"{part.name}: {step[0]}: {refused.code}") from refused
-                    time.sleep(0.1)
+                del steps[0]
 
     def shows(self, part: Part, expected: dict[str, Any]) -> None:
         found = self.ask(part.read)

@@ -7,13 +7,10 @@ from botocore.exceptions import ClientError
 
 from api.conftest import placed
 from interop.authorizing import SETTINGS
-from interop.stack import Refused, Stack
+from interop.stack import STAYING, Refused, Stack
 from interop.stack_services import STACK
 
 THREADS = 16
-
-STAYING = {"eventconfigurations", "v2loggingoptions", "indexingconfiguration", "clock"}
-"""Kinds of what there is one of: it can be turned off, and stays."""
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
