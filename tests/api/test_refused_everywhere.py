@@ -32,6 +32,9 @@ SERVICES = load_services()
 SERVED = server(Authority("refused"), "refused.example.com")
 
 
+ASKING = ("SearchIndex", "GetStatistics", "GetPercentiles", "GetCardinality", "GetBucketsAggregation")
+
+
 def valid(account):
     """Member → a value that is right, and names nothing that there is."""
     certificate = arn(f"cert/{UNKNOWN_ID}", account)
@@ -88,6 +91,7 @@ MORE = {
     "UpdateAccessKey": {"UserName": NAME},
     "GetUser": {"UserName": NAME},
     "ListAccessKeys": {"UserName": NAME},
+    **dict.fromkeys(ASKING, {"indexName": "AWS_ThingGroups"}),
     "ImportCertificate": {"Certificate": SERVED.pem.encode(), "PrivateKey": SERVED.key_pem}
     | {"CertificateArn": f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/{uuid.uuid4()}"},
 }
