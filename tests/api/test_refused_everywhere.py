@@ -91,7 +91,7 @@ MORE = {
     "UpdateAccessKey": {"UserName": NAME},
     "GetUser": {"UserName": NAME},
     "ListAccessKeys": {"UserName": NAME},
-    **dict.fromkeys(ASKING, {"indexName": "AWS_ThingGroups"}),
+    **{key: {"indexName": "AWS_ThingGroups"} for key in ASKING},
     "ImportCertificate": {"Certificate": SERVED.pem.encode(), "PrivateKey": SERVED.key_pem}
     | {"CertificateArn": f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/{uuid.uuid4()}"},
 }
