@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from botocore.exceptions import ClientError
@@ -12,6 +14,7 @@ from api.making import ACCOUNT, REGION, UNCHECKED, refused
 from api.servers import brought, server
 from api.test_iam import policy, trust
 from api.test_sts import user
+from interop.devices import until
 
 TWICE = [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]
 MANY = [{"Key": f"new-{number}", "Value": ""} for number in range(30)]
@@ -61,6 +64,7 @@ def made(node):
     }
 
 
+QUERY = "InvalidQueryException"
 DOCUMENT, TRUST = {"PolicyDocument": policy("iot:*")}, {"AssumeRolePolicyDocument": trust()}
 EXISTS, TWO = ("EntityAlreadyExists", 409), ("InvalidInput", 400)
 LIMIT, MALFORMED, OTHER_ARN = (
@@ -114,6 +118,44 @@ def test_an_error(node, made, operation, of, more, error):
     response = caught.value.response
     assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == error
     assert response["Error"]["Message"]
+
+
+BUCKETS = {"bucketsAggregationType": {"termsAggregation": {"maxBuckets": 1}}}
+
+
+@pytest.mark.parametrize(
+    ("operation", "members", "code"),
+    [
+        ("get_cardinality", {"queryString": "*", "aggregationField": "a.b"}, "InvalidAggregationException"),
+        ("get_buckets_aggregation", {"queryString": "(", "aggregationField": "thingName"} | BUCKETS, QUERY),
+        ("get_cardinality", {"queryString": "("}, QUERY),
+        ("get_percentiles", {"queryString": "("}, QUERY),
+        ("get_statistics", {"queryString": "("}, QUERY),
+    ],
+)
+def test_what_an_index_cannot_be_asked(node, operation, members, code):
+    account = re.search(r"\d{12}", node.command("account", "create"))[0]
+    iot = node.client("iot", account=account)
+    iot.update_indexing_configuration(thingIndexingConfiguration={"thingIndexingMode": "REGISTRY"})
+    until(lambda: iot.describe_index(indexName="AWS_Things")["indexStatus"] == "ACTIVE")
+    with refused(code, 400):
+        getattr(iot, operation)(**members)
+
+
+def test_a_thousand_levels_of_logging_and_no_more(node):
+    account = re.search(r"\d{12}", node.command("account", "create"))[0]
+    iot = node.client("iot", account=account)
+    iot.set_v2_logging_options(roleArn=f"arn:aws:iam::{account}:role/a", defaultLogLevel="INFO")
+
+    def level(number):
+        target = {"targetType": "CLIENT_ID", "targetName": str(number)}
+        iot.set_v2_logging_level(logTarget=target, logLevel="INFO")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(level, range(1000)))
+    with refused("LimitExceededException", 410, "1000"):
+        level(1000)
+    level(999)
 
 
 def test_who_may_not_delete_a_certificate_is_told(node, iam, made, name):

@@ -134,7 +134,20 @@ def test_what_is_not_built_says_so(iot, things, word):
         iot.update_indexing_configuration(thingIndexingConfiguration=things)
 
 
-def test_an_index_that_is_being_built_cannot_be_asked(iot, name):
+BUCKETS = {"termsAggregation": {"maxBuckets": 1}}
+
+
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [
+        ("search_index", {}),
+        ("get_statistics", {}),
+        ("get_percentiles", {}),
+        ("get_cardinality", {}),
+        ("get_buckets_aggregation", {"aggregationField": "thingName", "bucketsAggregationType": BUCKETS}),
+    ],
+)
+def test_an_index_that_is_being_built_cannot_be_asked(iot, name, method, more):
     thing(iot, name, mine=name)
 
     def met() -> bool:
@@ -144,7 +157,7 @@ def test_an_index_that_is_being_built_cannot_be_asked(iot, name):
         if iot.describe_index(indexName=THINGS)["indexStatus"] != "BUILDING":
             return False
         try:
-            iot.search_index(queryString="*")
+            getattr(iot, method)(queryString="*", **more)
         except iot.exceptions.IndexNotReadyException as error:
             assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 400
             return True
