@@ -86,7 +86,6 @@ def env(
         "AWS_ENDPOINT_URL_ACM": https,
         "AWS_ENDPOINT_URL_IAM": https,
         "AWS_ENDPOINT_URL_STS": https,
-        "AWS_ENDPOINT_URL_ACM": https,
         "AWS_ENDPOINT_URL_SEKISHO": https,
         "AWS_DATA_PATH": str(models_path()),
         "SEKISHO_MQTT": endpoints["mqtt"],
