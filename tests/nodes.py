@@ -13,6 +13,7 @@ from pathlib import Path
 import boto3
 from botocore.config import Config
 
+import answers
 from sekisho.cli.commands import models_path, read_credentials
 
 START = 20.0
@@ -96,7 +97,9 @@ class Node:
             "verify": self.ca,
             "config": Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20),
         }
-        return session.client(service, **options | more)
+        client = session.client(service, **options | more)
+        client.meta.events.register("after-call.*.*", answers.remember)
+        return client
 
     def command(self, *arguments: str) -> str:
         """What a ``sekisho`` command prints for this node."""

@@ -12,6 +12,7 @@ from botocore.auth import S3SigV4QueryAuth, SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+import answers
 from api.making import REGION
 from nodes import Node
 from sekisho.cli.commands import read_credentials
@@ -109,8 +110,10 @@ def send(node: Node, request: Request) -> Answer:
         for name, value in headers.items():
             connection.putheader(name, value.encode("latin-1", "replace"))
         connection.endheaders(request.body or None)
-        answer = connection.getresponse()
-        return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+        response = connection.getresponse()
+        answer = Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+        answers.remember_raw(*request, *answer)
+        return answer
     finally:
         connection.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import pytest
 
@@ -134,26 +135,36 @@ def test_what_is_not_built_says_so(iot, things, word):
         iot.update_indexing_configuration(thingIndexingConfiguration=things)
 
 
-def test_an_index_that_is_being_built_cannot_be_asked(iot, name):
-    thing(iot, name, mine=name)
+BUCKETS = {"termsAggregation": {"maxBuckets": 1}}
 
+
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [
+        ("search_index", {}),
+        ("get_statistics", {}),
+        ("get_percentiles", {}),
+        ("get_cardinality", {}),
+        ("get_buckets_aggregation", {"aggregationField": "thingName", "bucketsAggregationType": BUCKETS}),
+    ],
+)
+def test_an_index_that_is_being_built_cannot_be_asked(node, name, method, more):
     def met() -> bool:
-        """Whether it was still being built when it was asked, just after it was turned on."""
-        turn_off(iot)
+        """Whether it was still being built when it was asked, just after it was first turned on."""
+        account = re.search(r"\d{12}", node.command("account", "create"))[0]
+        iot = node.client("iot", account=account)
+        thing(iot, name, mine=name)
         iot.update_indexing_configuration(thingIndexingConfiguration=REGISTRY)
-        if iot.describe_index(indexName=THINGS)["indexStatus"] != "BUILDING":
-            return False
         try:
-            iot.search_index(queryString="*")
+            getattr(iot, method)(queryString="*", **more)
         except iot.exceptions.IndexNotReadyException as error:
             assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+            wait_active(iot)
+            assert found(iot, f"attributes.mine:{name}") == [name]
             return True
         return False
 
     until(met)
-    wait_active(iot)
-    assert found(iot, f"attributes.mine:{name}") == [name]
-    turn_off(iot)
 
 
 # --- searching ---

@@ -69,6 +69,13 @@ def test_what_is_in_the_table_is_real_and_nothing_else_is(node, service):
     assert wrong == []
 
 
+def test_env_leads_the_clients_of_every_service_to_the_node(node):
+    environment = node.environment()
+    for service in OVER_HTTP:
+        words = SERVICES[service].model.service_id.replace(" ", "_").upper()
+        assert environment.get(f"AWS_ENDPOINT_URL_{words}") == f"https://{node.endpoints['https']}", service
+
+
 def test_the_device_plane_is_not_reached_over_http(node):
     for operation in SERVICES[DEVICE_PLANE].operations.values():
         target = re.sub(r"\{[^}]+\}", "-", operation.model.http["requestUri"])

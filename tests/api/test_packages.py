@@ -40,6 +40,7 @@ def test_a_package_is_made_read_changed_listed_and_deleted(iot, name, turned):
     assert (changed["description"], changed["creationDate"]) == ("another", read["creationDate"])
     assert changed["lastModifiedDate"] > read["lastModifiedDate"]
     assert name in [one["packageName"] for one in listing(iot)]
+    assert len(iot.list_packages(maxResults=1)["packageSummaries"]) == 1
     iot.delete_package(packageName=name)
     iot.delete_package(packageName=name)
     assert name not in [one["packageName"] for one in listing(iot)]

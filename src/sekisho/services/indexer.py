@@ -181,12 +181,17 @@ class Indexer:
     # --- what there is to be -------------------------------------------------------------------------------
 
     async def _configure(self, progress: Progress) -> bool:
-        """Make the scopes what the configurations say; whether there was anything to do."""
+        """Make the scopes what the configurations say; whether there was anything to do.
+
+        The commit proves that they say so still: what was turned off and on again meanwhile keeps its index.
+        """
         wanted: dict[tuple[str, str, str], int] = {}
+        proofs: list[Statement] = []
         for account, region in self._places():
             found = await self._store.fetch(*tables.get_resource(account, region, CONFIGURATION, ""))
             if found:
-                body = orjson.loads(found[0]["body"])
+                body, version = orjson.loads(found[0]["body"]), found[0]["version"]
+                proofs.append(tables.guard_version(account, region, CONFIGURATION, "", version))
                 for name, connectivity in indexes(body).items():
                     wanted[account, region, name] = connectivity
         there = {(scope.account, scope.region, scope.name): scope for scope in self._scopes}
@@ -206,6 +211,7 @@ class Indexer:
             batch.first.append(index.insert_scope(scope))
         if batch.empty:
             return False
+        batch.first.extend(proofs)
         if not self._scopes:
             await self._from_now(batch)
         await self._commit(batch)

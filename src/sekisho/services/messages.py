@@ -86,6 +86,10 @@ def _check_topic(topic: str, limits: dict[str, Any]) -> None:
 
 
 async def get_retained_message(call: Call, topic: str) -> Document:
+    limits = call.deps.config.group("mqtt.limits.")
+    wrong = check_topic(topic, limits["topic_bytes"], limits["topic_slashes"])
+    if wrong:
+        raise InvalidRequestException(f"topic: {wrong}")
     found = await call.deps.store.fetch(*rows.get_retained(call.account, call.region, topic))
     if not found or _is_over(found[0], call.now):
         raise ResourceNotFoundException(f"No message is retained for topic {topic}")

@@ -10,9 +10,16 @@ from sekisho.aws import errors
 from sekisho.aws.errors import AwsError
 from sekisho.aws.service import Service
 from sekisho.cli.operations import real_operations
+from sekisho.operations import MODULES
 from unit.aws.shapes import SERVICES, Values, epochs, read_by_client, sent, service, shapes_of_operations
 
 ROUNDS = 12
+
+
+def test_nothing_that_is_served_is_left_out() -> None:
+    assert set(SERVICES) == set(MODULES)
+    tried = set(shapes_of_operations())
+    assert tried >= {(name, one) for name, real in real_operations().items() for one in real}
 
 
 @pytest.mark.parametrize(("name", "operation_name"), shapes_of_operations())
