@@ -49,6 +49,7 @@ from sekisho.services.identity import Identities
 from sekisho.services.index_reads import IndexReads
 from sekisho.services.indexer import CONFIGURATION, Indexer
 from sekisho.services.log_files import LogFiles
+from sekisho.services.memberships import Memberships
 from sekisho.services.places import ACCOUNT, Places, load_accounts
 from sekisho.services.principals import Principals
 from sekisho.services.refusals import Refusals
@@ -179,6 +180,10 @@ class Node:
         deps.index = IndexReads(store)
         indexer = Indexer(store, clock.real, self.id, lambda: places.all)
         self._bells.append(indexer.ring)
+        memberships = Memberships(
+            store, clock, self.id, lambda: places.all, deps.index, events, registry.post, logs
+        )
+        self._bells.append(memberships.ring)
         deps.link = links = Links(store, keyring, keys, clock, config["region"])
         bulk = Bulk(deps, api, self.id)
         tasks = Tasks(deps, api, lambda: places.all, self.id)
@@ -203,6 +208,7 @@ class Node:
                     bulk.wake()
                 elif change.kind == CONFIGURATION:
                     indexer.reconfigure()
+            memberships.changed(changes)
             await domains.changed(changes)
             await events.changed(changes)
             await hub.changed(changes)
@@ -229,6 +235,7 @@ class Node:
         self._run(tasks.run(), "tasks")
         self._run(bulk.run(), "bulk registration")
         self._run(indexer.run(), "index")
+        self._run(memberships.run(), "memberships")
         self._run(self._watch(deadlines, endings), "deadlines")
 
         catalog = Catalog(service for name, service in services.items() if name != DEVICE_PLANE)

@@ -62,6 +62,13 @@ async def _sweep(store: Store, work: Work, link: str, kind: str, name: str) -> N
     while links := await work.links_to(link, name, limit=BATCH):
         gone = tables.guard_absent(*place, kind, name)
         try:
-            await store.commit([gone, tables.delete_links_to(*place, link, name, upto=links[-1].source)])
+            upto = links[-1].source
+            await store.commit(
+                [
+                    gone,
+                    tables.tell_links_to(*place, link, name, work.now, upto=upto),
+                    tables.delete_links_to(*place, link, name, upto=upto),
+                ]
+            )
         except Conflict:
             return
