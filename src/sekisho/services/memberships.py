@@ -42,6 +42,8 @@ GATHER = 0.1
 """Seconds that things gather before they are looked at."""
 LEASE = 6.0
 """Seconds for which no other node does it."""
+CATCH_UP = 3.0
+"""Seconds that a group waits at most for the index to have what was there before the group."""
 ATTEMPTS = 5
 """How often one thing is looked at again because others change it meanwhile, before the rest goes on."""
 PAGE = 250
@@ -96,6 +98,7 @@ class Memberships:
         self._bell = asyncio.Event()
         self._groups: dict[Place, dict[str, Known]] = {}
         self._leased_until = 0.0
+        self._since: dict[tuple[str, ...], tuple[int, float]] = {}
         self._prepared: tuple[tuple[int, str], Prepared] | None = None
 
     def ring(self) -> None:
@@ -197,6 +200,8 @@ class Memberships:
         if row is None or row["status"] in (BUILDING, DELETING):
             return False
         scope = Scope(**row)
+        if not known.row["place"] and not await self._caught_up(place, known):
+            return False
         matching = known.row["phase"] == MATCHES
         names, reached = await (self._matches(scope, known) if matching else self._members(place, known))
         anew = {name: known.row[name] for name in ("queryString", "status", "phase", "anew")}
@@ -208,6 +213,18 @@ class Memberships:
             self._prepared = None
         await self._settle(place, scope.id, names, self._moved(place, known, anew))
         self._groups.pop(place, None)
+        return True
+
+    async def _caught_up(self, place: Place, known: Known) -> bool:
+        """Whether the index has what was there before the group, which is to be in it when it is ACTIVE."""
+        key = (*place, known.group.name, known.row["queryString"])
+        if key not in self._since:
+            (row,) = await self._store.fetch(*tables.last_change())
+            self._since[key] = row["seq"], self._real() + CATCH_UP
+        upto, until = self._since[key]
+        if self._real() < until and await self._store.fetch(*memberships.unindexed(*place, upto)):
+            return False
+        self._since.clear()  # one group is built at a time
         return True
 
     async def _matches(self, scope: Scope, known: Known) -> tuple[list[str], str]:

@@ -25,6 +25,13 @@ SELECT m.turn, m.scope, m.name, s.account, s.region
   FROM membership_due m LEFT JOIN index_scope s ON s.id = m.scope
  ORDER BY m.turn, m.scope, m.name LIMIT :limit"""
 
+UNINDEXED = """
+SELECT 1 AS one
+  FROM index_progress p CROSS JOIN change c
+ WHERE p.id = 1 AND c.seq > p.seq AND c.seq <= :upto
+   AND c.account = :account AND c.region = :region AND c.kind IN ('thing', 'thing-group', 'connectivity')
+ LIMIT 1"""
+
 DELETE = "DELETE FROM membership_due WHERE turn = :turn AND scope = :scope AND name = :name"
 
 NAMES = "SELECT name FROM index_document WHERE scope = :scope AND id IN (:id)"
@@ -39,6 +46,11 @@ def note_due(turn: int, scope: int, names: Sequence[str]) -> list[Statement]:
 def read_due(limit: int) -> Query:
     """The oldest; account and region are None if the index has gone."""
     return Query(READ, {"limit": limit})
+
+
+def unindexed(account: str, region: str, upto: int) -> Query:
+    """One row if something of a place that changed up to a seq of the feed may not be in the index yet."""
+    return Query(UNINDEXED, {"account": account, "region": region, "upto": upto})
 
 
 def delete_due(rows: Sequence[tuple[int, int, str]]) -> list[Statement]:
