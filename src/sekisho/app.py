@@ -242,7 +242,7 @@ class Node:
         endpoint = AwsEndpoint(api, catalog, keys, clock, places.regions)
         publish = DevicePublish(endpoint, api, catalog, hub)
         devices = DeviceCredentials(JobsEndpoint(publish, api, catalog, hub), api, hub, config)
-        app = build_app(DomainDoor(S3(devices, endpoint, deps), hub), registry.counters, revoked)
+        app = build_app(DomainDoor(S3(devices, endpoint, deps), hub), registry.counters, store, revoked)
         http = HttpServer(app, clock.tick)
         undo.push_async_callback(http.close)
         stapling = Stapling(clock.real, clock.tick)
