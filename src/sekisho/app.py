@@ -180,9 +180,7 @@ class Node:
         deps.index = IndexReads(store)
         indexer = Indexer(store, clock.real, self.id, lambda: places.all)
         self._bells.append(indexer.ring)
-        memberships = Memberships(
-            store, clock, self.id, lambda: places.all, deps.index, events, registry.post, logs
-        )
+        memberships = Memberships(store, clock, self.id, deps.index, events, registry.post, logs)
         self._bells.append(memberships.ring)
         deps.link = links = Links(store, keyring, keys, clock, config["region"])
         bulk = Bulk(deps, api, self.id)

@@ -150,8 +150,7 @@ class Tasks:
 
     async def emit_fleet_metrics(self) -> None:
         """Ask the metrics whose time has come."""
-        for account, region in self._places():
-            await self._metrics.run(account, region)
+        await self._metrics.run()
 
     async def detach(self) -> None:
         """Take away the links that deleted groups have left."""

@@ -12,7 +12,7 @@ from sekisho.aws.errors import (
     ResourceAlreadyExistsException,
 )
 from sekisho.logic.index_terms import THINGS
-from sekisho.logic.metric_values import values_of
+from sekisho.logic.metric_values import slot_of, values_of
 from sekisho.services.call import Call
 from sekisho.services.index_reads import VERSION, parsed, require_index
 from sekisho.services.indexer import CONFIGURATION
@@ -72,6 +72,7 @@ async def create_fleet_metric(
     if not await call.work.require_fewer(KIND, MOST):
         raise LimitExceededException(f"there are {MOST} fleet metrics, the most there can be")
     await put_tags(call, arn, tags)
+    _schedule(call, body)
     return await call.work.put(KIND, metricName, body)
 
 
@@ -106,6 +107,8 @@ async def update_fleet_metric(
         "unit": unit,
     }
     body = metric | {name: value for name, value in given.items() if value is not None}
+    if body["period"] != metric["period"]:
+        _schedule(call, body)
     await call.work.put(KIND, metricName, await _checked(call, body))
 
 
@@ -124,6 +127,12 @@ async def list_fleet_metrics(
 ) -> Document:
     page, after = await call.work.page(KIND, key(nextToken), maxResults or PAGE)
     return page_of([metric for _, metric in page], after, "fleetMetrics", "nextToken")
+
+
+def _schedule(call: Call, metric: Document) -> None:
+    """It is first asked at the next multiple of its period."""
+    place, period = (call.account, call.region, metric["metricName"]), metric["period"]
+    call.work.also.append(fleet_metrics.schedule(*place, period, slot_of(call.now, period)))
 
 
 def _type(given: Mapping[str, Any]) -> Document:

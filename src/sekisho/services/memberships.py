@@ -9,7 +9,7 @@ was done.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import structlog
@@ -31,7 +31,7 @@ from sekisho.services.work import Document, Posted, Work, dumps, row_document
 from sekisho.store import index, memberships, tables
 from sekisho.store.changes import Change
 from sekisho.store.index import LINKS, SOURCES, Scope, fetch_any
-from sekisho.store.statement import Conflict, Statement, Unavailable
+from sekisho.store.statement import Conflict, Row, Statement, Unavailable
 from sekisho.store.store import Store
 from sekisho.store.tables import fetch_one
 
@@ -44,9 +44,10 @@ LEASE = 6.0
 """Seconds for which no other node does it."""
 CATCH_UP = 3.0
 """Seconds that a group waits at most for the index to have what was there before the group."""
+WAITING = 1000
+"""Groups that wait so."""
 ATTEMPTS = 5
 """How often one thing is looked at again because others change it meanwhile, before the rest goes on."""
-PAGE = 250
 
 log = structlog.get_logger("sekisho.memberships")
 
@@ -73,14 +74,13 @@ class Move(NamedTuple):
 
 
 class Memberships:
-    """``places`` are all accounts and regions, ``post`` gives out what a commit has caused."""
+    """``post`` gives out what a commit has caused."""
 
     def __init__(
         self,
         store: Store,
         clock: Clock,
         owner: str,
-        places: Callable[[], Iterable[Place]],
         reads: IndexReads,
         events: Events,
         post: Post,
@@ -90,13 +90,14 @@ class Memberships:
         self._real = clock.real
         self._now = clock.now
         self._owner = owner
-        self._places = places
         self._reads = reads
         self._events = events
         self._post = post
         self._logs = logs
         self._bell = asyncio.Event()
         self._groups: dict[Place, dict[str, Known]] = {}
+        self._stale: set[Place] | None = None
+        """Places whose groups may have changed; None for all."""
         self._leased_until = 0.0
         self._since: dict[tuple[str, ...], tuple[int, float]] = {}
         self._prepared: tuple[tuple[int, str], Prepared] | None = None
@@ -109,7 +110,7 @@ class Memberships:
         """Follow the change feed."""
         for change in changes:
             if change.kind == QUERY:
-                self._groups.pop((change.account, change.region), None)
+                self._forget((change.account, change.region))
                 self._bell.set()
 
     async def run(self) -> None:
@@ -122,12 +123,12 @@ class Memberships:
                 worked = await self._step()
                 failures = 0
             except Conflict:
-                self._groups.clear()
+                self._stale = None
             except (Unavailable, ThrottlingException) as error:
                 log.warning("dynamic groups cannot be looked at now", error=str(error))
             except Exception:
                 failures += 1
-                self._groups.clear()
+                self._stale = None
                 log.exception("dynamic groups were not looked at")
                 await asyncio.sleep(min(LOOK * 2**failures, 60.0))
             if worked:
@@ -153,7 +154,10 @@ class Memberships:
             names = sorted({row["name"] for row in rows})
             place = due[0]["account"], due[0]["region"]
             await self._settle(place, scope, names if place[0] is not None else [], done)
-        return bool(building and await self._build(*building)) or bool(due)
+        for place, known in building:
+            if await self._build(place, known):
+                return True
+        return bool(due)
 
     async def _has_lease(self) -> bool:
         now = self._real()
@@ -166,31 +170,48 @@ class Memberships:
 
     # --- groups ---------------------------------------------------------------------------------------------
 
-    async def _known(self, place: Place) -> dict[str, Known]:
-        """The dynamic groups of a place, from the oldest to the newest."""
-        known = self._groups.get(place)
-        if known is None:
-            query = tables.page_resources_by_created(*place, QUERY, None, PAGE)
-            rows = await self._store.fetch(*query)
-            known = {}
-            for row in rows:
-                body = row_document(row)
-                try:
-                    tree = parse(body["queryString"])
-                except QueryError:
-                    log.exception("a dynamic group has a query that is none", group=row["id"])
-                    continue
-                known[row["id"]] = Known(DynamicGroup(row["id"], row["created"], tree), body)
-            self._groups[place] = known
-        return known
+    async def _refresh(self) -> None:
+        """Read what may have changed of the groups."""
+        stale, self._stale = self._stale, set()
+        try:
+            for place in [None] if stale is None else sorted(stale):
+                self._take(place, await self._store.fetch(*memberships.dynamic_groups(place)))
+        except BaseException:
+            self._stale = None
+            raise
 
-    async def _building(self) -> tuple[Place, Known] | None:
-        """The oldest group that is not ACTIVE."""
-        for place in self._places():
-            for known in (await self._known(place)).values():
-                if known.row["status"] != ACTIVE:
-                    return place, known
-        return None
+    def _take(self, place: Place | None, rows: Sequence[Row]) -> None:
+        if place is None:
+            self._groups.clear()
+        else:
+            self._groups.pop(place, None)
+        for row in rows:
+            body, name = row_document(row), row["id"]
+            try:
+                group = DynamicGroup(name, row["created"], parse(body["queryString"]))
+            except QueryError:
+                log.exception("a dynamic group has a query that is none", group=name)
+                continue
+            self._groups.setdefault((row["account"], row["region"]), {})[name] = Known(group, body)
+
+    async def _known(self, place: Place) -> Mapping[str, Known]:
+        """The dynamic groups of a place, from the oldest to the newest."""
+        await self._refresh()
+        return self._groups.get(place, {})
+
+    async def _building(self) -> list[tuple[Place, Known]]:
+        """Of each place the oldest group that is not ACTIVE."""
+        await self._refresh()
+        found = []
+        for place, groups in self._groups.items():
+            unfinished = (known for known in groups.values() if known.row["status"] != ACTIVE)
+            if (first := next(unfinished, None)) is not None:
+                found.append((place, first))
+        return found
+
+    def _forget(self, place: Place) -> None:
+        if self._stale is not None:
+            self._stale.add(place)
 
     # --- building -------------------------------------------------------------------------------------------
 
@@ -212,19 +233,21 @@ class Memberships:
             anew |= {"status": ACTIVE}
             self._prepared = None
         await self._settle(place, scope.id, names, self._moved(place, known, anew))
-        self._groups.pop(place, None)
+        self._forget(place)
         return True
 
     async def _caught_up(self, place: Place, known: Known) -> bool:
         """Whether the index has what was there before the group, which is to be in it when it is ACTIVE."""
         key = (*place, known.group.name, known.row["queryString"])
         if key not in self._since:
+            if len(self._since) > WAITING:
+                self._since.clear()
             (row,) = await self._store.fetch(*tables.last_change())
             self._since[key] = row["seq"], self._real() + CATCH_UP
         upto, until = self._since[key]
         if self._real() < until and await self._store.fetch(*memberships.unindexed(*place, upto)):
             return False
-        self._since.clear()  # one group is built at a time
+        del self._since[key]
         return True
 
     async def _matches(self, scope: Scope, known: Known) -> tuple[list[str], str]:
@@ -262,7 +285,7 @@ class Memberships:
         except Conflict:
             if attempt == ATTEMPTS:
                 raise
-            self._groups.pop(place, None)
+            self._forget(place)
             # Somebody changes one of them: the others need not wait for it.
             middle = len(names) // 2
             if middle:

@@ -15,7 +15,7 @@ from sekisho.logic.metric_values import (
 )
 from sekisho.services.api import Api
 from sekisho.services.call import Caller, Deps, service_principal
-from sekisho.services.fleet_metrics import KIND, MOST
+from sekisho.services.fleet_metrics import KIND
 from sekisho.services.indexer import CONFIGURATION
 from sekisho.services.indexing import declared
 from sekisho.services.work import Document, row_document
@@ -25,32 +25,28 @@ from sekisho.store.tables import fetch_one
 
 log = structlog.get_logger("sekisho.metrics")
 
+AT_ONCE = 250
+"""Metrics of one round; those behind them come in the next."""
 OPERATIONS = {CARDINALITY: "GetCardinality", PERCENTILES: "GetPercentiles"}
 
 
 class MetricWork:
-    """``run`` does what is due in one account and region, by the civil clock.
+    """``run`` does what is due, wherever it is, by the civil clock.
 
-    A metric is due at each multiple of its period after it was made. A time when no node was there, or that
-    the clock jumped over, is left out: what the fleet was then is not known any more.
+    A metric is due at each multiple of its period. A time when no node was there, or that the clock jumped
+    over, is left out: what the fleet was then is not known any more.
     """
 
     def __init__(self, deps: Deps, api: Api) -> None:
         self._deps = deps
         self._api = api
 
-    async def run(self, account: str, region: str) -> None:
-        store = self._deps.store
-        rows = await store.fetch(*tables.page_resources(account, region, KIND, None, MOST))
-        if not rows:
-            return
-        runs = {row["name"]: row["slot"] for row in await store.fetch(*fleet_metrics.runs(account, region))}
+    async def run(self) -> None:
         now = self._deps.clock.now()
-        for row in rows:
+        for row in await self._deps.store.fetch(*fleet_metrics.due(now, AT_ONCE)):
             metric = row_document(row)
             slot = slot_of(now, metric["period"])
-            if slot > row["created"] and runs.get(row["id"]) != slot:
-                await self._emit(account, region, row["id"], metric, slot)
+            await self._emit(row["account"], row["region"], row["id"], metric, slot)
 
     async def _emit(self, account: str, region: str, name: str, metric: Document, slot: int) -> None:
         try:

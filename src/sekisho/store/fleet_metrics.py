@@ -7,14 +7,22 @@ from typing import Any
 
 from sekisho.store.statement import NO_PARAMS, Query, Statement
 
-RUN = """
-INSERT INTO fleet_metric_run (account, region, name, slot)
-VALUES (:account, :region, :name, :slot)
-    ON CONFLICT (account, region, name) DO UPDATE SET slot = excluded.slot
- WHERE fleet_metric_run.slot <> excluded.slot
-RETURNING slot"""
+SCHEDULE = """
+INSERT INTO fleet_metric_run (account, region, name, period, slot)
+VALUES (:account, :region, :name, :period, :slot)
+    ON CONFLICT (account, region, name) DO UPDATE SET period = excluded.period, slot = excluded.slot"""
 
-RUNS = "SELECT name, slot FROM fleet_metric_run WHERE account = :account AND region = :region"
+# Of all places at once. A slot that is still to come is from before the civil clock was set back.
+DUE = """
+SELECT m.account, m.region, m.kind, m.id, m.version, m.body, m.created, m.updated
+  FROM fleet_metric_run r JOIN resource m
+    ON m.account = r.account AND m.region = r.region AND m.kind = 'fleetmetric' AND m.id = r.name
+ WHERE r.slot + r.period <= :now OR r.slot > :now
+ ORDER BY r.slot, m.account, m.region, m.id LIMIT :limit"""
+
+RUN = """
+UPDATE fleet_metric_run SET slot = :slot
+ WHERE account = :account AND region = :region AND name = :name AND slot <> :slot"""
 
 PUT = """
 INSERT INTO fleet_metric_value (account, region, name, slot, aggregation, value)
@@ -44,6 +52,7 @@ SELECT slot, aggregation, value
  ORDER BY slot DESC, aggregation LIMIT :limit"""
 
 LAST_SLOT = 1 << 60
+"""Later than all."""
 
 
 def emit(
@@ -67,9 +76,15 @@ def drop(account: str, region: str, name: str) -> list[Statement]:
     return [Statement(DROP_VALUES, place), Statement(DROP_RUN, place)]
 
 
-def runs(account: str, region: str) -> Query:
-    """For when each metric of a place was last computed."""
-    return Query(RUNS, {"account": account, "region": region})
+def schedule(account: str, region: str, name: str, period: int, slot: int) -> Statement:
+    """A metric is next due a period after ``slot``, the last multiple of the period."""
+    place = {"account": account, "region": region, "name": name}
+    return Statement(SCHEDULE, place | {"period": period, "slot": slot})
+
+
+def due(now: float, limit: int) -> Query:
+    """The metrics (their resources) whose time has come, in any account and region."""
+    return Query(DUE, {"now": now, "limit": limit})
 
 
 def newest_values() -> Query:

@@ -38,6 +38,14 @@ NAMES = "SELECT name FROM index_document WHERE scope = :scope AND id IN (:id)"
 """Of documents by their numbers."""
 
 
+GROUPS = """
+SELECT account, region, id, version, body, created, updated
+  FROM resource
+ WHERE kind = 'dynamicgroup'"""
+OF_ONE_PLACE = " AND account = :account AND region = :region"
+ORDERED = " ORDER BY account, region, created, id"
+
+
 def note_due(turn: int, scope: int, names: Sequence[str]) -> list[Statement]:
     """Belongs in the commit that changes these documents of an index; those that have gone do not count."""
     return any_of(NOTE, "name", names, {"turn": turn, "scope": scope}, WIDE)
@@ -46,6 +54,13 @@ def note_due(turn: int, scope: int, names: Sequence[str]) -> list[Statement]:
 def read_due(limit: int) -> Query:
     """The oldest; account and region are None if the index has gone."""
     return Query(READ, {"limit": limit})
+
+
+def dynamic_groups(place: tuple[str, str] | None) -> Query:
+    """Of a place, or of all; place by place, from the oldest to the newest."""
+    if place is None:
+        return Query(GROUPS + ORDERED, {})
+    return Query(GROUPS + OF_ONE_PLACE + ORDERED, {"account": place[0], "region": place[1]})
 
 
 def unindexed(account: str, region: str, upto: int) -> Query:

@@ -7,11 +7,15 @@ CREATE TABLE membership_due (
     PRIMARY KEY (turn, scope, name)
 ){clustered};
 
--- For when a fleet metric was last computed: slot is in civil epoch seconds.
+-- Which groups are dynamic, of all accounts and regions or of one.
+CREATE INDEX resource_dynamic_groups ON resource (account, region, created, id) WHERE kind = 'dynamicgroup';
+
+-- For when a fleet metric was last computed: slot, a multiple of its period, is in civil epoch seconds.
 CREATE TABLE fleet_metric_run (
     account TEXT NOT NULL,
     region TEXT NOT NULL,
     name TEXT NOT NULL,
+    period BIGINT NOT NULL,
     slot BIGINT NOT NULL,
     PRIMARY KEY (account, region, name)
 ){clustered};
