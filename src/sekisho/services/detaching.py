@@ -23,10 +23,18 @@ BATCH = 500
 """Links in one commit; it takes a few milliseconds, for which other commits wait."""
 
 
-async def detach_all(call: Call, link: str, kind: str, name: str) -> None:
-    """Everything that is linked to a resource which this operation deletes."""
+async def detach_all(call: Call, link: str, kind: str, name: str, *, each: bool = False) -> None:
+    """Everything that is linked to a resource which this operation deletes; ``each``: one by one, for those
+    who are told of each (of few enough)."""
     if await call.work.has_room_for_links_to(link, name, AT_ONCE):
-        call.work.unlink_all_to(link, name)
+        if each:
+            links = await call.work.links_to(link, name, limit=AT_ONCE)
+            place = (call.account, call.region)
+            call.work.prove(tables.guard_links_to_count(*place, link, name, len(links)))
+            for one in links:
+                call.work.unlink(link, one.source, name)
+        else:
+            call.work.unlink_all_to(link, name)
     else:
         await call.work.put(LEFT, f"{link}/{name}", {"link": link, "kind": kind, "name": name})
 
