@@ -181,7 +181,7 @@ class Node:
         indexer = Indexer(store, clock.real, self.id, lambda: places.all)
         self._bells.append(indexer.ring)
         memberships = Memberships(store, clock, self.id, deps.index, events, registry.post, logs)
-        self._bells.append(memberships.ring)
+        indexer.changed = memberships.ring
         deps.link = links = Links(store, keyring, keys, clock, config["region"])
         bulk = Bulk(deps, api, self.id)
         tasks = Tasks(deps, api, lambda: places.all, self.id)

@@ -87,6 +87,8 @@ class Indexer:
         owner: str,
         places: Callable[[], Iterable[tuple[str, str]]],
     ) -> None:
+        self.changed: Callable[[], None] | None = None
+        """Told when documents have changed; a commit of the index rings no other bell."""
         self._store = store
         self._real = real
         self._owner = owner
@@ -166,6 +168,8 @@ class Indexer:
         await self._store.commit(batch.statements())
         self._turn = batch.before.turn + 1
         self._seen = max(self._seen, batch.after.seq)
+        if batch.last and self.changed is not None:
+            self.changed()
 
     def _batch(self, progress: Progress) -> _Batch:
         return _Batch(progress, self._owner, self._real())
