@@ -56,7 +56,16 @@ def test_a_metric_needs_an_index(iot, name):
 def test_the_life_of_a_metric(indexed, name):
     iot = indexed
     tags = [{"Key": "team", "Value": "climate"}]
-    made = create(iot, name, description="how many", unit="Count", tags=tags)
+    made = iot.create_fleet_metric(
+        metricName=name,
+        queryString=f"attributes.mine:{name}",
+        aggregationType=COUNT,
+        aggregationField="attributes.size",
+        period=60,
+        description="how many",
+        unit="Count",
+        tags=tags,
+    )
     assert made["metricName"] == name and made["metricArn"].endswith(f":fleetmetric/{name}")
     assert create(iot, name, description="how many", unit="Count")["metricArn"] == made["metricArn"]
     with refused("ResourceAlreadyExistsException", 409, name):
@@ -97,13 +106,14 @@ def test_the_life_of_a_metric(indexed, name):
 
 
 def test_metrics_are_listed(indexed, name):
+    iot = indexed
     names = sorted(f"{name}.{number}" for number in range(7))
     for one in names:
-        create(indexed, one)
+        create(iot, one)
     seen = []
     token: dict[str, str] = {}
     while True:
-        page = indexed.list_fleet_metrics(maxResults=3, **token)
+        page = iot.list_fleet_metrics(maxResults=3, **token)
         seen += [one["metricName"] for one in page["fleetMetrics"]]
         if "nextToken" not in page:
             break
