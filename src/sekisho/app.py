@@ -49,6 +49,7 @@ from sekisho.services.identity import Identities
 from sekisho.services.index_reads import IndexReads
 from sekisho.services.indexer import CONFIGURATION, Indexer
 from sekisho.services.log_files import LogFiles
+from sekisho.services.memberships import Memberships
 from sekisho.services.places import ACCOUNT, Places, load_accounts
 from sekisho.services.principals import Principals
 from sekisho.services.refusals import Refusals
@@ -179,6 +180,8 @@ class Node:
         deps.index = IndexReads(store)
         indexer = Indexer(store, clock.real, self.id, lambda: places.all)
         self._bells.append(indexer.ring)
+        memberships = Memberships(store, clock, self.id, deps.index, events, registry.post, logs)
+        indexer.changed = memberships.ring
         deps.link = links = Links(store, keyring, keys, clock, config["region"])
         bulk = Bulk(deps, api, self.id)
         tasks = Tasks(deps, api, lambda: places.all, self.id)
@@ -203,6 +206,7 @@ class Node:
                     bulk.wake()
                 elif change.kind == CONFIGURATION:
                     indexer.reconfigure()
+            memberships.changed(changes)
             await domains.changed(changes)
             await events.changed(changes)
             await hub.changed(changes)
@@ -229,13 +233,14 @@ class Node:
         self._run(tasks.run(), "tasks")
         self._run(bulk.run(), "bulk registration")
         self._run(indexer.run(), "index")
+        self._run(memberships.run(), "memberships")
         self._run(self._watch(deadlines, endings), "deadlines")
 
         catalog = Catalog(service for name, service in services.items() if name != DEVICE_PLANE)
         endpoint = AwsEndpoint(api, catalog, keys, clock, places.regions)
         publish = DevicePublish(endpoint, api, catalog, hub)
         devices = DeviceCredentials(JobsEndpoint(publish, api, catalog, hub), api, hub, config)
-        app = build_app(DomainDoor(S3(devices, endpoint, deps), hub), registry.counters, revoked)
+        app = build_app(DomainDoor(S3(devices, endpoint, deps), hub), registry.counters, store, revoked)
         http = HttpServer(app, clock.tick)
         undo.push_async_callback(http.close)
         stapling = Stapling(clock.real, clock.tick)

@@ -16,6 +16,7 @@ from sekisho.services.call import Caller, Deps, service_principal
 from sekisho.services.detaching import sweep_left
 from sekisho.services.fleet_provisioning import LIFETIME, TOKEN
 from sekisho.services.identity import CLAIM
+from sekisho.services.metric_work import MetricWork
 from sekisho.services.provisioning_claims import LIFETIME as CLAIM_LIFETIME
 from sekisho.services.renewal_work import RenewalWork
 from sekisho.services.uploads import expire_uploads
@@ -51,6 +52,7 @@ class Tasks:
         self._places = places
         self._owner = owner
         self._renewals = RenewalWork(deps, api)
+        self._metrics = MetricWork(deps, api)
         self._wake = asyncio.Event()
         self._leased_until: dict[str, float] = {}
         self._due: dict[str, float] = {}
@@ -58,6 +60,7 @@ class Tasks:
             Task("expire-ownership-tokens", 1.0, self.expire_ownership_tokens),
             Task("renewals", 1.0, self.advance_renewals),
             Task("expire-provisioning-claims", 1.0, self.expire_provisioning_claims),
+            Task("fleet-metrics", 1.0, self.emit_fleet_metrics),
             Task("detach", 1.0, self.detach),
             Task("expire-uploads", 60.0, self.expire_uploads),
             Task("trim", 600.0, self.trim),
@@ -144,6 +147,10 @@ class Tasks:
         days: int = deps.config["objects.upload_days"]
         with suppress(ObjectsError):  # the next time
             await expire_uploads(deps.store, deps.objects, deps.clock.now() - days * 86400.0)
+
+    async def emit_fleet_metrics(self) -> None:
+        """Ask the metrics whose time has come."""
+        await self._metrics.run()
 
     async def detach(self) -> None:
         """Take away the links that deleted groups have left."""

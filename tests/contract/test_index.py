@@ -17,9 +17,9 @@ from sekisho.logic.query_match import matches
 from sekisho.logic.query_parser import parse
 from sekisho.services.index_documents import load
 from sekisho.services.index_reads import IndexReads, documents, found, prepare, search
-from sekisho.services.indexer import CONFIGURATION, DocumentChange, Indexer
+from sekisho.services.indexer import CONFIGURATION, Indexer
 from sekisho.services.work import Work
-from sekisho.store import connections, index, tables
+from sekisho.store import connections, index, memberships, tables
 from sekisho.store.connections import Connection
 from sekisho.store.index import Scope
 from sekisho.store.store import Store, open_store
@@ -214,15 +214,8 @@ def test_a_page_begins_where_the_last_one_ended(run):
 
 def test_what_changes_is_found_as_it_has_become(run):
     async def body(store: Store) -> None:
-        told: list[DocumentChange] = []
-
-        async def hook(scope: Scope, changes: Any) -> None:
-            assert scope.name == THINGS
-            told.extend(changes)
-
         await configure(store, ON)
         one = indexer(store)
-        one.hooks.append(hook)
         await settle(one)
         await put(store, "a", ("hall",), colour="Red")
         await settle(one)
@@ -240,14 +233,48 @@ def test_what_changes_is_found_as_it_has_become(run):
         await deleting.commit()
         await settle(one)
         assert await names(store, "*") == []
-        assert [(change.before is None, change.after is None) for change in told] == [
-            (True, False),
-            (False, False),
-            (False, False),
-            (False, True),
-        ]
         for table in ("index_term", "index_document"):
             assert await store.fetch(f"SELECT 1 AS one FROM {table}") == []
+
+    run(body)
+
+
+def test_what_changes_is_due_where_there_are_dynamic_groups(run):
+    async def body(store: Store) -> None:
+        async def due() -> list[str]:
+            rows = await store.fetch(*memberships.read_due(99))
+            await store.commit(
+                memberships.delete_due([(row["turn"], row["scope"], row["name"]) for row in rows])
+            )
+            assert {(row["account"], row["region"]) for row in rows} <= {(A, R)}
+            return [row["name"] for row in rows]
+
+        await configure(store, ON)
+        one = indexer(store)
+        await put(store, "a", colour="Red")
+        await settle(one)
+        assert await due() == []
+        making = work(store)
+        await making.put("dynamicgroup", "d", {})
+        await making.commit()
+        await put(store, "a", colour="Blue")
+        await put(store, "b")
+        await settle(one)
+        assert await due() == ["a", "b"]
+        linking = work(store)
+        linking.link("thing-group", "a", "hall")
+        linking.link("thing-group", "b", "hall")
+        linking.unlink("thing-group", "b", "hall")  # nothing becomes of it
+        await linking.commit()
+        await settle(one)
+        assert await due() == ["a"]
+        deleting = work(store)
+        await deleting.delete("thing", "a")
+        await deleting.delete("dynamicgroup", "d")
+        await deleting.commit()
+        await put(store, "b", colour="Red")
+        await settle(one)
+        assert await due() == []
 
     run(body)
 

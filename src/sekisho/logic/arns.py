@@ -16,6 +16,7 @@ RESOURCE_FORMATS = {
     "client": "client/{}",
     "domainconfiguration": "domainconfiguration/{}",
     "dynamicthinggroup": "dynamicthinggroup/{}",
+    "fleetmetric": "fleetmetric/{}",
     "index": "index/{}",
     "job": "job/{}",
     "jobtemplate": "jobtemplate/{}",

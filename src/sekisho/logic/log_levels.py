@@ -19,12 +19,14 @@ CONNECT, DISCONNECT = "Connect", "Disconnect"
 PUBLISH_IN, PUBLISH_OUT = "Publish-In", "Publish-Out"
 SUBSCRIBE, UNSUBSCRIBE = "Subscribe", "Unsubscribe"
 NOT_AUTHENTICATED = "Connection.AuthNError"
+DYNAMIC_GROUPS_FAILED = "AddThingToDynamicThingGroupsFailed"
 
 OF_A_CONNECTION = (CONNECT, DISCONNECT, PUBLISH_IN, PUBLISH_OUT, SUBSCRIBE, UNSUBSCRIBE)
 
 EVENT_TYPES = (
     *OF_A_CONNECTION,
     NOT_AUTHENTICATED,
+    DYNAMIC_GROUPS_FAILED,
     "DeleteConnection",
     "GetConnection",
     "GetRetainedMessage",
@@ -32,7 +34,8 @@ EVENT_TYPES = (
     "ListSubscriptions",
     "SendDirectMessage",
 )
-"""What is logged (AWS IoT Developer Guide, "CloudWatch AWS IoT log entries", Message broker log entries)."""
+"""What is logged (AWS IoT Developer Guide, "CloudWatch AWS IoT log entries", Message broker log entries and
+Dynamic thing group logs)."""
 
 OPT_IN = frozenset({NOT_AUTHENTICATED})
 """What is logged only if it is configured by its name, whatever the account's level."""

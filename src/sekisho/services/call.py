@@ -200,6 +200,7 @@ NOUNS: Mapping[str, str] = {
     "registrationprogress": "Registration task",
     "provisioningtemplate": "Provisioning template",
     "rolealias": "Role alias",
+    "fleetmetric": "Fleet metric",
     "package": "Package",
     "packageversion": "Package version",
 }

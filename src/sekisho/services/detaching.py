@@ -23,10 +23,18 @@ BATCH = 500
 """Links in one commit; it takes a few milliseconds, for which other commits wait."""
 
 
-async def detach_all(call: Call, link: str, kind: str, name: str) -> None:
-    """Everything that is linked to a resource which this operation deletes."""
+async def detach_all(call: Call, link: str, kind: str, name: str, *, each: bool = False) -> None:
+    """Everything that is linked to a resource which this operation deletes; ``each``: one by one, for those
+    who are told of each (of few enough)."""
     if await call.work.has_room_for_links_to(link, name, AT_ONCE):
-        call.work.unlink_all_to(link, name)
+        if each:
+            links = await call.work.links_to(link, name, limit=AT_ONCE)
+            place = (call.account, call.region)
+            call.work.prove(tables.guard_links_to_count(*place, link, name, len(links)))
+            for one in links:
+                call.work.unlink(link, one.source, name)
+        else:
+            call.work.unlink_all_to(link, name)
     else:
         await call.work.put(LEFT, f"{link}/{name}", {"link": link, "kind": kind, "name": name})
 
@@ -62,6 +70,13 @@ async def _sweep(store: Store, work: Work, link: str, kind: str, name: str) -> N
     while links := await work.links_to(link, name, limit=BATCH):
         gone = tables.guard_absent(*place, kind, name)
         try:
-            await store.commit([gone, tables.delete_links_to(*place, link, name, upto=links[-1].source)])
+            upto = links[-1].source
+            await store.commit(
+                [
+                    gone,
+                    tables.tell_links_to(*place, link, name, work.now, upto=upto),
+                    tables.delete_links_to(*place, link, name, upto=upto),
+                ]
+            )
         except Conflict:
             return

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from sekisho.aws.errors import InvalidRequestException
 from sekisho.services.call import Call
 from sekisho.services.detaching import detach_all
+from sekisho.services.indexer import ACTIVE
 from sekisho.services.tagging import drop_tags
 from sekisho.services.work import Document, Work
 
@@ -19,6 +20,11 @@ MEMBER = "thing-group"
 """Links: thing → group, static and dynamic alike."""
 PARENT = "group-parent"
 """Links: child → parent."""
+QUERY = "dynamicgroup"
+"""The kind of what a dynamic group's things are found by: ``queryString``, ``status``, and while that is not
+ACTIVE how far the group is built (``phase``, ``place``). It is as old as the group."""
+MATCHES, MEMBERS = "MATCHES", "MEMBERS"
+"""Phases of building: what matches joins; then who is there and no longer matches leaves."""
 
 DEPTH = 7
 """AWS General Reference, AWS IoT quotas: levels of a hierarchy, the root being the first."""
@@ -30,6 +36,19 @@ Path = tuple[str, ...]
 
 def is_dynamic(group: Document) -> bool:
     return "queryString" in group
+
+
+async def status_of(call: Call, group: Document) -> str | None:
+    """Of a dynamic group; None of a static one."""
+    if not is_dynamic(group):
+        return None
+    found = await call.work.get(QUERY, group["thingGroupName"])
+    return str(found["status"]) if found is not None else ACTIVE
+
+
+def to_build(query: str, status: str, *, anew: bool = False) -> Document:
+    """A document of the kind QUERY; ``anew``: there may be things in the group already."""
+    return {"queryString": query, "status": status, "phase": MATCHES, "place": "", "anew": anew}
 
 
 def ancestors(group: Document) -> list[str]:
@@ -53,7 +72,7 @@ def refuse_dynamic(group: Document) -> None:
 async def remove_group(call: Call, group: Document) -> None:
     """A group goes with its tags; the things that are in it stay."""
     name = group["thingGroupName"]
-    await detach_all(call, MEMBER, KIND, name)
+    await detach_all(call, MEMBER, KIND, name, each=True)
     await drop_tags(call, group["thingGroupArn"])
     await call.work.delete(KIND, name)
 

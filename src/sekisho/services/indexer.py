@@ -9,16 +9,16 @@ all names, between the batches of the feed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import orjson
 import structlog
 
-from sekisho.logic.index_terms import GROUPS, THINGS, Term, searchable
-from sekisho.logic.query import UNSPOKEN, Terms
+from sekisho.logic.index_terms import GROUPS, THINGS, Term
+from sekisho.logic.query import UNSPOKEN
 from sekisho.services.index_documents import KINDS, concerns, load, touched
-from sekisho.store import index, tables
+from sekisho.store import index, memberships, tables
 from sekisho.store.feed import FellBehind, read_tail
 from sekisho.store.index import Progress, Scope, TermRow, fetch_any
 from sekisho.store.statement import Conflict, Row, Statement, Unavailable
@@ -42,17 +42,6 @@ CACHED = 50_000
 log = structlog.get_logger("sekisho.index")
 
 
-class DocumentChange(NamedTuple):
-    """What becomes of one document; None before it is there, or after it has gone."""
-
-    name: str
-    before: Terms | None
-    after: Terms | None
-
-
-Hook = Callable[[Scope, Sequence[DocumentChange]], Awaitable[None]]
-"""Called before the commit of a batch, and again if that fails: what it does must bear repetition."""
-
 Key = tuple[str, str]
 Content = tuple[float | None, str | None]
 
@@ -67,6 +56,8 @@ class _Batch:
         self.first: list[Statement] = []
         self.old: list[tuple[int, str, int]] = []
         self.new: list[TermRow] = []
+        self.last: list[Statement] = []
+        """What rests on the documents that the batch has."""
 
     def take(self, name: str, count: int) -> int:
         """The first of ``count`` new numbers."""
@@ -82,7 +73,8 @@ class _Batch:
         self.old.sort()
         self.new.sort()  # no two rows are equal in what the index is ordered by
         guard = index.advance(self.before, self.after, self.now)
-        return [guard, *self.first, *index.delete_some_terms(self.old), *index.insert_terms(self.new)]
+        terms = [*index.delete_some_terms(self.old), *index.insert_terms(self.new)]
+        return [guard, *self.first, *terms, *self.last]
 
 
 class Indexer:
@@ -95,7 +87,8 @@ class Indexer:
         owner: str,
         places: Callable[[], Iterable[tuple[str, str]]],
     ) -> None:
-        self.hooks: list[Hook] = []
+        self.changed: Callable[[], None] | None = None
+        """Told when documents have changed; a commit of the index rings no other bell."""
         self._store = store
         self._real = real
         self._owner = owner
@@ -126,7 +119,8 @@ class Indexer:
                 worked = await self._step()
                 failures = 0
             except Conflict:
-                self._turn = -1  # another node was there first
+                self._turn = -1  # another node was there first, or a configuration has changed
+                self._configured = False
             except Unavailable as error:
                 self._turn = -1
                 log.warning("the index cannot be written now", error=str(error))
@@ -174,6 +168,8 @@ class Indexer:
         await self._store.commit(batch.statements())
         self._turn = batch.before.turn + 1
         self._seen = max(self._seen, batch.after.seq)
+        if batch.last and self.changed is not None:
+            self.changed()
 
     def _batch(self, progress: Progress) -> _Batch:
         return _Batch(progress, self._owner, self._real())
@@ -188,7 +184,8 @@ class Indexer:
         wanted: dict[tuple[str, str, str], int] = {}
         proofs: list[Statement] = []
         for account, region in self._places():
-            found = await self._store.fetch(*tables.get_resource(account, region, CONFIGURATION, ""))
+            row = (account, region, CONFIGURATION, "")
+            found = await self._store.fetch(*tables.get_resource(*row))
             if found:
                 body, version = orjson.loads(found[0]["body"]), found[0]["version"]
                 proofs.append(tables.guard_version(account, region, CONFIGURATION, "", version))
@@ -320,29 +317,31 @@ class Indexer:
         gone = {name: id for name, id in known.items() if name not in sources}
         first = batch.take("documents", len(new))
         numbers = known | {name: first + place for place, name in enumerate(new)}
-        if self.hooks:
-            changes = [_document_change(name, known, before, sources) for name in names]
-            told = [change for change in changes if change.before != change.after]
-            for hook in self.hooks if told else ():
-                await hook(scope, told)
         fields = await self._numbers(batch, scope, {one.field for terms in sources.values() for one in terms})
         if gone:
             batch.first += index.delete_documents(scope.id, gone)
         batch.first += index.insert_documents(scope.id, {name: numbers[name] for name in new})
-        for name, terms in sources.items():
-            self._difference(batch, numbers[name], before.get(numbers[name], ()), terms, fields)
+        changed = [
+            name
+            for name, terms in sources.items()
+            if self._difference(batch, numbers[name], before.get(numbers[name], ()), terms, fields)
+        ]
+        if scope.name == THINGS:
+            batch.last += memberships.note_due(batch.after.turn + 1, scope.id, changed)
 
     @staticmethod
     def _difference(
         batch: _Batch, document: int, before: Sequence[Row], after: Sequence[Term], fields: Mapping[str, int]
-    ) -> None:
+    ) -> bool:
+        """Whether there is any."""
+        was = len(batch.old), len(batch.new)
         old: dict[Key, tuple[Content, int]] = {
             (row["field"], row["value"]): ((row["number"], row["shown"]), row["number_of_field"])
             for row in before
         }
         if not old:
             batch.new += [(fields[one[0]], one[1], document, one[2], one[3]) for one in after]
-            return
+            return True
         for field, value, number, shown in after:
             found = old.pop((field, value), None)
             if found is not None:
@@ -351,6 +350,7 @@ class Indexer:
                 batch.old.append((found[1], value, document))
             batch.new.append((fields[field], value, document, number, shown))
         batch.old += [(number, value, document) for (_, value), (_, number) in old.items()]
+        return was != (len(batch.old), len(batch.new))
 
     async def _numbers(self, batch: _Batch, scope: Scope, names: set[str]) -> Mapping[str, int]:
         """The numbers of fields, new ones among them."""
@@ -378,17 +378,3 @@ def indexes(configuration: Mapping[str, Any]) -> dict[str, int]:
     if groups.get("thingGroupIndexingMode") == "ON":
         found[GROUPS] = 0
     return found
-
-
-def _document_change(
-    name: str, known: Mapping[str, int], before: Mapping[int, list[Row]], after: Mapping[str, list[Term]]
-) -> DocumentChange:
-    old = None
-    if name in known:
-        rows = before[known[name]]
-        old = searchable(Term(row["field"], row["value"], row["number"], row["shown"]) for row in rows)
-        old = {field: sorted(values, key=str) for field, values in old.items()}
-    new = None
-    if name in after:
-        new = {field: sorted(values, key=str) for field, values in searchable(after[name]).items()}
-    return DocumentChange(name, old, new)

@@ -8,6 +8,7 @@ from typing import Any
 from sekisho.aws.errors import InvalidRequestException, NotImplementedException, ResourceNotFoundException
 from sekisho.logic.index_terms import ATTRIBUTE, GROUPS, THINGS
 from sekisho.services.call import Call
+from sekisho.services.group_tree import QUERY
 from sekisho.services.indexer import BUILDING, CONFIGURATION, DELETING, indexes
 from sekisho.services.paging import key, token
 from sekisho.services.work import Document
@@ -95,6 +96,11 @@ async def update_indexing_configuration(
         body[THING_MEMBER] = _things(thingIndexingConfiguration)
     if thingGroupIndexingConfiguration is not None:
         body[GROUP_MEMBER] = _groups(thingGroupIndexingConfiguration)
+    ends = THINGS in indexes(found) and THINGS not in indexes(body)
+    if ends and not await call.work.require_fewer(QUERY, 1):
+        raise InvalidRequestException(
+            "thingIndexingMode cannot be OFF while there are dynamic thing groups; delete them first"
+        )
     await call.work.put(CONFIGURATION, "", body)
 
 

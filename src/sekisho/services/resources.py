@@ -24,6 +24,7 @@ BY_MEMBER: tuple[tuple[str, str], ...] = (
     ("domainConfigurationName", "domainconfiguration"),
     ("triggerName", "topictrigger"),
     ("packageName", "package"),
+    ("metricName", "fleetmetric"),
     ("indexName", "index"),
     ("clientId", "client"),
     ("topic", "topic"),
@@ -51,8 +52,15 @@ DEFAULT_INDEX = frozenset(
 )
 """Operations that are about AWS_Things unless told (Service Authorization Reference, AWS IoT)."""
 
+OF_AN_INDEX = frozenset(
+    {"CreateDynamicThingGroup", "CreateFleetMetric", "UpdateDynamicThingGroup", "UpdateFleetMetric"}
+)
+"""Operations that must be allowed on the index that they read, too (Service Authorization Reference, AWS
+IoT)."""
+
 LISTS_OF_ONE = frozenset(
     {
+        "ListFleetMetricValues",
         "ListPackageVersions",
         "ListPolicyVersions",
         "ListSbomValidationResults",
@@ -157,6 +165,8 @@ def further_arns(caller: Caller, operation: str, members: Mapping[str, Any]) -> 
         whole = members.get(f"{member}Arn")
         if isinstance(whole, str):
             found.append(whole)
+    if operation in OF_AN_INDEX:
+        found.append(arn(caller.region, caller.account, "index", members.get("indexName") or "AWS_Things"))
     return found
 
 

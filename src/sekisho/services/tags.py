@@ -18,6 +18,7 @@ TAGGABLE = frozenset(
         "cacert",
         "certificateprovider",
         "domainconfiguration",
+        "fleetmetric",
         "package",
         "packageversion",
         "policy",

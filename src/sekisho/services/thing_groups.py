@@ -24,6 +24,7 @@ from sekisho.services.group_tree import (
     groups_of,
     refuse_dynamic,
     remove_group,
+    status_of,
 )
 from sekisho.services.paging import before, key, page_of, path_key, token
 from sekisho.services.policy_attachments import ATTACHED
@@ -103,11 +104,12 @@ async def describe_thing_group(call: Call, thingGroupName: str) -> Document:
     group = await call.require(KIND, thingGroupName)
     above = [_named(call, name) for name in ancestors(group)]
     return group | {
+        "status": await status_of(call, group),
         "thingGroupMetadata": {
             "parentGroupName": group.get("parentGroupName"),
             "rootToParentThingGroups": above or None,
             "creationDate": group["creationDate"],
-        }
+        },
     }
 
 

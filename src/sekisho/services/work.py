@@ -269,6 +269,10 @@ class Work:
         self._guards.append(tables.guard_links_to_below(self.account, self.region, kind, target, most))
         return True
 
+    def prove(self, *guards: Statement) -> None:
+        """Further conditions of the commit, for what was read in another way."""
+        self._guards.extend(guards)
+
     def link(
         self, kind: str, source: str, target: str, body: Document | None = None, *, told: bool = True
     ) -> None:
@@ -283,7 +287,8 @@ class Work:
             self._change(kind, target, f"unlinked {source}")
 
     def unlink_all_to(self, kind: str, target: str) -> None:
-        """However many there are; the change of ``target`` itself must tell."""
+        """However many there are; the change of ``target`` itself must tell those who know it."""
+        self.also.append(tables.tell_links_to(self.account, self.region, kind, target, self.now))
         self.also.append(tables.delete_links_to(self.account, self.region, kind, target))
 
     def _change(self, kind: str, id: str, what: str) -> None:

@@ -57,6 +57,16 @@ DELETE FROM link
 
 DELETE_SOME = DELETE_TO + " AND source <= :upto"
 
+TELL_TO = """
+INSERT INTO change (account, region, kind, id, what, at)
+SELECT account, region, kind, target, 'unlinked ' || source, :at
+  FROM link
+ WHERE account = :account AND region = :region AND kind = :kind AND target = :target AND source <= :upto
+ ORDER BY source"""
+
+LAST = "\U0010ffff"
+"""Greater than the name of everything."""
+
 
 def _from(account: str, region: str, kind: str, source: str, **more: Any) -> dict[str, Any]:
     return {"account": account, "region": region, "kind": kind, "source": source, **more}
@@ -90,6 +100,13 @@ def delete_links_to(
     if upto is None:
         return Statement(DELETE_TO, _to(account, region, kind, target))
     return Statement(DELETE_SOME, _to(account, region, kind, target, upto=upto))
+
+
+def tell_links_to(
+    account: str, region: str, kind: str, target: str, at: float, *, upto: str = LAST
+) -> Statement:
+    """Changes that say of each link to ``target`` that it goes; before they go, in the same commit."""
+    return Statement(TELL_TO, _to(account, region, kind, target, at=at, upto=upto))
 
 
 def links_from(account: str, region: str, kind: str, source: str, after: str, limit: int) -> Query:

@@ -152,6 +152,11 @@ def guard_absent(account: str, region: str, kind: str, id: str) -> Statement:
     return Statement(GUARD_ABSENT, _key(account, region, kind, id), 0)
 
 
+def guard_present(account: str, region: str, kind: str, id: str) -> Statement:
+    """Conflict unless the resource exists, whatever its version."""
+    return Statement(GUARD_ABSENT, _key(account, region, kind, id), 1)
+
+
 def guard_fewer(account: str, region: str, kind: str, most: int) -> Statement:
     """Conflict unless there are fewer than ``most`` resources of a kind."""
     place = {"account": account, "region": region, "kind": kind}

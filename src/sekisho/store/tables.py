@@ -24,6 +24,7 @@ from sekisho.store.links import (
     insert_link,
     links_from,
     links_to,
+    tell_links_to,
 )
 from sekisho.store.resources import (
     delete_resource,
@@ -31,6 +32,7 @@ from sekisho.store.resources import (
     get_resource,
     guard_absent,
     guard_fewer,
+    guard_present,
     guard_version,
     insert_resource,
     page_resources,
@@ -63,6 +65,7 @@ __all__ = [
     "guard_no_link",
     "guard_no_links_from",
     "guard_no_links_to",
+    "guard_present",
     "guard_version",
     "hold_lease",
     "insert_link",
@@ -78,6 +81,7 @@ __all__ = [
     "read_changes",
     "release_lease",
     "take_lease",
+    "tell_links_to",
     "trim_changes",
     "trim_table",
     "update_resource",

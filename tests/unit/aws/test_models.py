@@ -163,6 +163,7 @@ def test_own_operations_are_those_of_the_interface() -> None:
         "list_certificate_renewals",
         "list_certificate_validities",
         "list_connections",
+        "list_fleet_metric_values",
         "list_refusals",
         "list_sessions",
         "list_shared_certificates",
