@@ -8,7 +8,7 @@ BIN := .venv/bin
 JAVASCRIPT := tests/interop/javascript
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo run test test-compiled check compiled bench fuzz docs clean
+.PHONY: demo run test test-api test-rest test-compiled check compiled bench fuzz docs clean
 
 demo: .venv/.demo
 	$(BIN)/sekisho demo
@@ -18,8 +18,15 @@ run: .venv/.run
 
 test: .venv/.test .venv-awscli/.done $(JAVASCRIPT)/node_modules/.done
 	sh scripts/debian-packages.sh postgresql mosquitto mosquitto-clients openssl softhsm2
-	$(BIN)/python -m pytest
+	$(MAKE) --no-print-directory -j2 test-api test-rest
 	$(MAKE) --no-print-directory test-compiled
+
+# Two halves at once: each waits for its nodes half of the time. Errors are counted over all of the first one.
+test-api:
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/api tests/test_error_shapes.py
+
+test-rest:
+	$(BIN)/python -m pytest -q -p no:cacheprovider --ignore=tests/api --ignore=tests/test_error_shapes.py
 
 # What is compiled behaves as what is not: the units themselves, and other people's clients.
 test-compiled: .venv-compiled/.done $(JAVASCRIPT)/node_modules/.done
