@@ -11,6 +11,12 @@ from api.making import certificate, document, template, thing_resource
 
 PATIENCE = 60.0
 TEMPLATE = template({"thing": thing_resource()}, "Name")
+METRIC = {
+    "queryString": "*",
+    "aggregationType": {"name": "Statistics", "values": ["count"]},
+    "period": 60,
+    "aggregationField": "registry.version",
+}
 
 
 class Listing(NamedTuple):
@@ -23,6 +29,15 @@ class Listing(NamedTuple):
     members: dict[str, Any] = {}  # noqa: RUF012
     stay: int = 5
     others: int = 4
+
+
+def indexed(iot: Any) -> None:
+    """Have things indexed: metrics ask the index."""
+    iot.update_indexing_configuration(thingIndexingConfiguration={"thingIndexingMode": "REGISTRY"})
+    until = time.monotonic() + PATIENCE
+    while iot.describe_index(indexName="AWS_Things")["indexStatus"] != "ACTIVE":
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def listings(iot: Any, s3: Any, account: str, other: str) -> list[Listing]:
@@ -60,6 +75,7 @@ def listings(iot: Any, s3: Any, account: str, other: str) -> list[Listing]:
     iot.create_thing_type(thingTypeName="held")
     iot.create_provisioning_template(templateName="held", templateBody=TEMPLATE, provisioningRoleArn=role)
     iot.create_package(packageName="held")
+    indexed(iot)
     iot.set_v2_logging_options(roleArn=role, defaultLogLevel="INFO")
     authority = Authority("listings")
     ca = authority.register(iot)
@@ -193,6 +209,12 @@ def listings(iot: Any, s3: Any, account: str, other: str) -> list[Listing]:
             add("create_package_version", "versionName", packageName="held"),
             remove("delete_package_version", "versionName", packageName="held"),
             {"packageName": "held"},
+        ),
+        Listing(
+            "ListFleetMetrics",
+            of("metricName"),
+            add("create_fleet_metric", "metricName", **METRIC),
+            remove("delete_fleet_metric", "metricName"),
         ),
         Listing(
             "ListPackages",

@@ -18,7 +18,7 @@ from sekisho.cli.operations import real_operations
 
 PATIENCE = 30
 SIZES = (1, 3)
-COUNT = 33
+COUNT = 34
 
 
 class Changes(threading.Thread):
