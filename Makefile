@@ -8,7 +8,7 @@ BIN := .venv/bin
 JAVASCRIPT := tests/interop/javascript
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo run test test-api test-rest test-compiled check compiled bench fuzz docs clean
+.PHONY: demo run test test-api test-interop test-rest test-compiled check compiled bench fuzz docs clean
 
 demo: .venv/.demo
 	$(BIN)/sekisho demo
@@ -18,15 +18,21 @@ run: .venv/.run
 
 test: .venv/.test .venv-awscli/.done $(JAVASCRIPT)/node_modules/.done
 	sh scripts/debian-packages.sh postgresql mosquitto mosquitto-clients openssl softhsm2
-	$(MAKE) --no-print-directory -j2 test-api test-rest
+	$(MAKE) --no-print-directory -j3 test-api test-interop test-rest
 	$(MAKE) --no-print-directory test-compiled
 
-# Two halves at once: each waits for its nodes half of the time. Errors are counted over all of the first one.
+# Three parts at once, each of which waits for its nodes half of the time. What all tests of the API together must have
+# seen is judged at the end of theirs.
+PYTEST := $(BIN)/python -m pytest -q -p no:cacheprovider
+
 test-api:
-	$(BIN)/python -m pytest -q -p no:cacheprovider tests/api tests/test_error_shapes.py
+	$(PYTEST) tests/api tests/test_error_shapes.py
+
+test-interop:
+	$(PYTEST) tests/interop
 
 test-rest:
-	$(BIN)/python -m pytest -q -p no:cacheprovider --ignore=tests/api --ignore=tests/test_error_shapes.py
+	$(PYTEST) --ignore=tests/api --ignore=tests/interop --ignore=tests/test_error_shapes.py
 
 # What is compiled behaves as what is not: the units themselves, and other people's clients.
 test-compiled: .venv-compiled/.done $(JAVASCRIPT)/node_modules/.done

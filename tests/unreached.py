@@ -113,6 +113,9 @@ REASONS: Mapping[str, Sequence[tuple[str, str]]] = {
         ("ImportCertificate", LIMIT),
         ("RequestCertificate", LIMIT),
     ],
+    "an index of what there is by then is built before anybody asks": [
+        *each("IndexNotReadyException", "CreateFleetMetric UpdateFleetMetric"),
+    ],
     "what is requested is issued at once": [("GetCertificate", "RequestInProgressException")],
     "there are no organizations": [
         *each("TagPolicyException", "AddTagsToCertificate ImportCertificate RemoveTagsFromCertificate"),

@@ -161,6 +161,23 @@ def scraped(node, name):
     return found
 
 
+def test_a_metric_cannot_become_one_that_cannot_be(indexed, name):
+    create(indexed, name)
+    change = {"metricName": name, "indexName": "AWS_Things"}
+    with refused("InvalidQueryException", 400, "character"):
+        indexed.update_fleet_metric(**change, queryString="a:[1 TO")
+    with refused("InvalidAggregationException", 400, "attributes.other"):
+        indexed.update_fleet_metric(**change, aggregationField="attributes.other")
+    assert indexed.describe_fleet_metric(metricName=name)["aggregationField"] == "attributes.size"
+
+
+def test_there_are_not_more_than_may_be(indexed, name):
+    for number in range(100):
+        create(indexed, f"{name}-{number}")
+    with refused("LimitExceededException", 410, "100"):
+        create(indexed, name)
+
+
 def test_values_come_when_they_are_due(indexed, turned, node, name):
     iot, own = indexed, turned
     for number in range(1, 5):
