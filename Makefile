@@ -122,9 +122,11 @@ compiled: .venv-compiled/.done
 	test -x .venv-compiled/bin/python || $(PYTHON) -m venv .venv-compiled
 	rm -rf .venv-compiled/dist
 	$(BIN)/python -m hatchling build -t sdist -d .venv-compiled/dist >/dev/null 2>&1
-	HATCH_BUILD_HOOKS_ENABLE=1 $(COMPILED_PIP) wheel --no-deps -w .venv-compiled/dist .venv-compiled/dist/*.tar.gz
+	$(COMPILED_PIP) install "$$(ls .venv-compiled/dist/*.tar.gz)[demo,test]" hatchling hatch-mypyc mypy
+	mkdir .venv-compiled/dist/source
+	tar xzf .venv-compiled/dist/*.tar.gz -C .venv-compiled/dist/source --strip-components=1
+	cd .venv-compiled/dist/source && HATCH_BUILD_HOOKS_ENABLE=1 ../../bin/python -m hatchling build -t wheel -d ..
 	$(COMPILED_PIP) install --force-reinstall --no-deps .venv-compiled/dist/*.whl
-	$(COMPILED_PIP) install "$$(ls .venv-compiled/dist/*.whl)[demo,test]"
 	@touch $@
 
 # Beside what registers certificates here, in an environment of its own.
