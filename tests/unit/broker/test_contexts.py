@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import select
 import socket
+import time
 
 import pytest
 
 from sekisho.broker.contexts import Contexts
+from sekisho.broker.stapling import Stapling
+from sekisho.logic.certificates import make_ca, make_server_certificate
 from unit.broker.test_client_hello import hello
 
 NAME = "iot.example.com"
 
+pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")  # older ones want them
+
 
 @pytest.fixture
 def contexts():
-    contexts = Contexts.__new__(Contexts)  # the choice needs no certificate
-    contexts.named = {NAME: object()}
+    now = time.time()
+    ca, ca_key = make_ca("contexts", now, 1)
+    certificate, key = make_server_certificate(ca, ca_key, ["localhost"], now)
+    contexts = Contexts(certificate, key, ca, Stapling(time.time, time.monotonic))
+    contexts.named = {NAME: contexts.default}
     return contexts
 
 
