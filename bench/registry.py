@@ -17,13 +17,10 @@ import multiprocessing
 import os
 import random
 import shlex
-import sqlite3
 import ssl
-import statistics
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,16 +28,14 @@ from typing import Any, NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import boto3
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
+from asking import Connection, Spread, replay, signed, spread
 from botocore.config import Config
 from registering import Server, cpu_seconds, sekisho
 from report import machine
+from things import REGION, TYPE, attributes, fill
 
 from api.making import ROLE, csr, document, template, thing_resource
 
-ACCOUNT, REGION = "000000000000", "us-east-1"
-TYPE = "bench"
 WARM = 200
 PAUSE = 0.02
 BULK_LINES = 3000
@@ -49,122 +44,6 @@ PUBACK_SECONDS = 12.0
 ASKED_RATE, ASKED_CPU, ASKED_P99 = 1000, 0.8, 10
 ASKED_SEARCH, ASKED_AGGREGATION, ASKED_PUBACK = 50, 3000, 20
 """A second; milliseconds, all others."""
-
-COMMIT = 20_000
-
-
-def attributes(number: int) -> dict[str, str]:
-    """Ten: few values and many, words and numbers."""
-    dice = random.Random(number)
-    return {
-        "site": f"site-{dice.randrange(1000):03}",
-        "model": f"model-{dice.randrange(20)}",
-        "firmware": f"1.{dice.randrange(10)}.0",
-        "temperature": str(dice.randrange(1000) / 10),
-        "power": str(dice.randrange(100_000)),
-        "serial": f"sn{number:09}",
-        "country": f"country-{dice.randrange(50)}",
-        "line": f"line-{dice.randrange(100)}",
-        "batch": f"batch-{dice.randrange(5000)}",
-        "colour": ("red", "green", "blue", "white")[dice.randrange(4)],
-    }
-
-
-def fill(database: Path, count: int) -> float:
-    """Put things into the registry of a node that is not running; the seconds that it took."""
-    began = time.perf_counter()
-    with sqlite3.connect(database) as connection:
-        for first in range(0, count, COMMIT):
-            connection.executemany(
-                "INSERT INTO resource (account, region, kind, id, version, body, created, updated)"
-                " VALUES (?, ?, 'thing', ?, 1, ?, ?, ?)",
-                (row(number) for number in range(first, min(count, first + COMMIT))),
-            )
-            connection.commit()
-    connection.close()
-    return time.perf_counter() - began
-
-
-def row(number: int) -> tuple[Any, ...]:
-    name = f"thing-{number:07}"
-    body = {
-        "thingName": name,
-        "thingArn": f"arn:aws:iot:{REGION}:{ACCOUNT}:thing/{name}",
-        "thingId": str(uuid.UUID(int=random.getrandbits(128), version=4)),
-        "defaultClientId": name,
-        "attributes": attributes(number),
-        "thingTypeName": TYPE,
-    }
-    now = time.time()
-    return ACCOUNT, REGION, name, json.dumps(body, separators=(",", ":")), now, now
-
-
-# --- asking ---
-
-
-def signed(server: Server, method: str, path: str, members: dict[str, Any] | None = None) -> bytes:
-    body = json.dumps(members).encode() if members is not None else b""
-    url = f"http://127.0.0.1:{server.port}{path}"
-    made = AWSRequest(method, url, data=body, headers={"content-type": "application/json"})
-    SigV4Auth(server.credentials, "iot", REGION).add_auth(made)
-    headers = "".join(f"{name}: {value}\r\n" for name, value in made.headers.items())
-    head = f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{server.port}\r\n{headers}"
-    return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
-
-
-class Connection:
-    """One HTTP connection, made anew where the server closes it."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.writer: asyncio.StreamWriter | None = None
-
-    async def ask(self, message: bytes) -> bytes:
-        if self.writer is None:
-            self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
-        self.writer.write(message)
-        head = (await self.reader.readuntil(b"\r\n\r\n")).lower()
-        length = int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0])
-        body = await self.reader.readexactly(length)
-        if b" 200 " not in head.split(b"\r\n", 1)[0]:
-            raise SystemExit(f"bench: refused: {head.decode()}{body.decode()}")
-        if b"connection: close" in head:
-            self.writer.close()
-            self.writer = None
-        return body
-
-
-async def replay(port: int, requests: Sequence[bytes], connections: int) -> list[float]:
-    """The seconds of each, so many at a time."""
-    found: list[float] = []
-
-    async def one(mine: Sequence[bytes]) -> None:
-        connection = Connection(port)
-        for message in mine:
-            began = time.perf_counter()
-            await connection.ask(message)
-            found.append(time.perf_counter() - began)
-
-    await asyncio.gather(*(one(requests[start::connections]) for start in range(connections)))
-    return found
-
-
-class Spread(NamedTuple):
-    middle: float
-    p99: float
-    most: float
-
-    def __str__(self) -> str:
-        return f"{self.middle:.1f} / {self.p99:.1f} / {self.most:.1f}"
-
-
-def spread(seconds: Sequence[float]) -> Spread:
-    """Milliseconds."""
-    ordered = sorted(1000 * one for one in seconds)
-    return Spread(statistics.median(ordered), ordered[int(len(ordered) * 0.99)], ordered[-1])
-
-
-# --- what is measured ---
 
 
 def creation(server: Server, number: int) -> bytes:
