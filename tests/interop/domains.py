@@ -9,7 +9,7 @@ from typing import Any
 
 from api.authorities import Authority
 from api.servers import brought, server
-from interop.devices import Device
+from interop.devices import Device, until
 from interop.wire import Wire
 
 NUMBERS = itertools.count(1)
@@ -50,6 +50,8 @@ class Domain:
             validationCertificateArn=self.proof,
             **settings,
         )
+        # As on AWS, a name is served a little after it was made.
+        until(lambda: served(operator.node, self.host) == self.papers.pem)
 
     def change(self, **settings: Any) -> None:
         self.operator.iot.update_domain_configuration(domainConfigurationName=self.name, **settings)
@@ -86,3 +88,8 @@ def certificates_in(told: str) -> list[str]:
     """The certificates that ``s_client`` showed, in PEM."""
     begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----\n"
     return [begin + part.partition(end)[0] + end for part in told.split(begin)[1:]]
+
+
+def served(node: Any, name: str) -> str:
+    """The first certificate that is served for a name, in PEM."""
+    return certificates_in(s_client(node, name))[0]
