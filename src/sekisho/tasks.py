@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import structlog
 
@@ -21,9 +21,9 @@ from sekisho.services.provisioning_claims import LIFETIME as CLAIM_LIFETIME
 from sekisho.services.renewal_work import RenewalWork
 from sekisho.services.uploads import expire_uploads
 from sekisho.store import tables
-from sekisho.store.connections import trim_many_connections, trim_old_connections
 from sekisho.store.due import created_before
 from sekisho.store.statement import StoreError
+from sekisho.store.trimming import trim_connections, trim_table
 
 log = structlog.get_logger("sekisho.tasks")
 
@@ -63,7 +63,8 @@ class Tasks:
             Task("fleet-metrics", 1.0, self.emit_fleet_metrics),
             Task("detach", 1.0, self.detach),
             Task("expire-uploads", 60.0, self.expire_uploads),
-            Task("trim", 600.0, self.trim),
+            Task("trim", 10.0, self.trim),
+            Task("trim-connections", 60.0, self.trim_connections),
         ]
 
     def wake(self) -> None:
@@ -158,15 +159,11 @@ class Tasks:
             await sweep_left(self._deps.store, account, region, self._deps.clock.now())
 
     async def trim(self) -> None:
-        deps = self._deps
-        config: Any = deps.config
-        newest = await deps.store.fetch(*tables.last_change())
-        await deps.store.commit(
-            [
-                tables.trim_table("audit", config["audit.keep"]),
-                tables.trim_table("refusal", config["explain.keep"]),
-                trim_old_connections(deps.clock.now() - CONNECTIONS_KEPT),
-                trim_many_connections(config["connections.keep"]),
-                tables.trim_changes(keep_after_seq=newest[0]["seq"] - CHANGES_KEPT),
-            ]
-        )
+        store, config = self._deps.store, self._deps.config
+        await trim_table(store, "audit", config["audit.keep"])
+        await trim_table(store, "refusal", config["explain.keep"])
+        await trim_table(store, "change", CHANGES_KEPT)
+
+    async def trim_connections(self) -> None:
+        keep = self._deps.config["connections.keep"]
+        await trim_connections(self._deps.store, self._deps.clock.now() - CONNECTIONS_KEPT, keep)

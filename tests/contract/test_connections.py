@@ -15,6 +15,7 @@ from sekisho.store import queues, sessions
 from sekisho.store.connections import Connection
 from sekisho.store.statement import Query, Statement
 from sekisho.store.store import Store, open_store
+from sekisho.store.trimming import trim_connections
 
 A, R = "123456789012", "eu-west-1"
 PLACE = {"account": A, "region": R}
@@ -135,11 +136,11 @@ def test_trimming_by_age_and_by_number_leaves_what_lasts(run):
         await store.commit([put(row(1))])
         for number in range(2, 8):
             await store.commit([put(row(number, disconnected=float(number) * 10))])
-        await store.commit([verbs.trim_old_connections(30.0)])
+        await trim_connections(store, 30.0, 99)
         assert await ids(store, everything) == [7, 6, 5, 4, 3, 1]
-        await store.commit([verbs.trim_many_connections(9)])
+        await trim_connections(store, 0.0, 9)
         assert await ids(store, everything) == [7, 6, 5, 4, 3, 1]
-        await store.commit([verbs.trim_many_connections(2)])
+        await trim_connections(store, 0.0, 2)
         assert await ids(store, everything) == [7, 6, 1]
 
     run(body)

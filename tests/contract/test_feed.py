@@ -14,6 +14,7 @@ from sekisho.store.changes import Change
 from sekisho.store.feed import ATTEMPTS, Feed, FellBehind
 from sekisho.store.statement import Statement, Unavailable
 from sekisho.store.store import Store, open_store
+from sekisho.store.trimming import trim_table
 
 A, R = "123456789012", "eu-west-1"
 
@@ -166,12 +167,12 @@ def test_what_was_trimmed_unread_is_not_passed_over(database_url: str) -> None:
             feed = Feed(store)
             cursor = await feed.start()
             await store.commit([change("b"), change("c"), change("d")])
-            await store.commit([tables.trim_changes(keep_after_seq=cursor - 1)])
+            await trim_table(store, "change", 4)
             listener = Listener()
             async with following(feed, listener, 0.01):
                 await listener.until(3)
             behind = Feed(store, cursor)
-            await store.commit([tables.trim_changes(keep_after_seq=cursor + 1)])
+            await trim_table(store, "change", 2)
             with pytest.raises(FellBehind):
                 await behind.run(listener, 0.01)
             assert listener.ids == ["b", "c", "d"]

@@ -11,6 +11,7 @@ import pytest
 from sekisho.store import tables
 from sekisho.store.statement import Conflict, Statement
 from sekisho.store.store import Store, open_store
+from sekisho.store.trimming import SLICE, trim_table
 
 A, R = "123456789012", "eu-west-1"
 IDS = ["", " ", "-", "A", "B", "Z", "_", "a", "a:b", "b", "~", "é", "関", "🚪"]
@@ -178,23 +179,13 @@ def test_change_numbers_grow_and_are_never_given_twice(database_url: str) -> Non
             rows = await store.fetch(*tables.read_changes(numbers[4], 2))
             assert [row["seq"] for row in rows] == numbers[5:7]
 
-            async def left() -> list[int]:
-                return [row["seq"] for row in await store.fetch(*tables.read_changes(0, 100))]
-
-            await store.commit([tables.trim_changes(keep_after_seq=numbers[1])])
-            assert await left() == numbers[2:]
-            # at: 7 4 9 6 11 8 13 10; the third of them is the first that is later than 8.
-            await store.commit([tables.trim_changes(keep_after_at=8.0)])
-            assert await left() == numbers[4:]
-            await store.commit([tables.trim_changes(keep_after_at=1e9)])
-            assert await left() == numbers[9:]
-            await store.commit([tables.trim_changes(keep_after_seq=2**40)])
-            assert await left() == numbers[9:]
+            await trim_table(store, "change", 5)
+            assert [row["seq"] for row in await store.fetch(*tables.read_changes(0, 100))] == numbers[5:]
+            await trim_table(store, "change", 0)
+            assert [row["seq"] for row in await store.fetch(*tables.read_changes(0, 100))] == numbers[9:]
             await store.commit([Statement("DELETE FROM change", expect=1)])
             await store.commit([tables.append_change(A, R, "thing", "after", "created", 1.0)])
             assert await last() > numbers[9]
-            with pytest.raises(ValueError, match="either"):
-                tables.trim_changes()
 
     run(body())
 
@@ -255,11 +246,11 @@ def test_refusals_page_newest_first(database_url: str) -> None:
                 with pytest.raises(ValueError, match="found by"):
                     tables.page_refusals(wrong, None, 1)
 
-            await store.commit([tables.trim_table("refusal", 12)])
+            await trim_table(store, "refusal", 12)
             assert len(await page(None, 99)) == 12
-            await store.commit([tables.trim_table("refusal", 3)])
+            await trim_table(store, "refusal", 3)
             assert [at for _, at in await page(None, 99)] == [11, 10, 9]
-            await store.commit([tables.trim_table("refusal", 0)])
+            await trim_table(store, "refusal", 0)
             assert await page(None, 99) == []
 
     run(body())
@@ -288,9 +279,22 @@ def test_the_audit_is_kept_and_trimmed(database_url: str) -> None:
                 await store.commit([tables.append_audit(**line)])
             names = ", ".join(lines[0])
             assert await store.fetch(f"SELECT {names} FROM audit ORDER BY seq") == lines
-            await store.commit([tables.trim_table("audit", 1)])
+            await trim_table(store, "audit", 1)
             assert await store.fetch(f"SELECT {names} FROM audit") == lines[3:]
-            with pytest.raises(ValueError, match="audit and refusal"):
-                tables.trim_table("resource", 1)
+            with pytest.raises(ValueError, match="only audit"):
+                await trim_table(store, "resource", 1)
+
+    run(body())
+
+
+def test_very_many_rows_go_in_several_commits(database_url: str) -> None:
+    async def body() -> None:
+        async with Open(database_url) as store:
+            change = tables.append_change(A, R, "thing", "t", "updated", 1.0)
+            for _ in range(4):
+                await store.commit([change] * (SLICE // 2))
+            await trim_table(store, "change", 10)
+            left = await store.fetch("SELECT COUNT(*) AS count, MAX(seq) - MIN(seq) AS span FROM change")
+            assert left == [{"count": 10, "span": 9}]
 
     run(body())

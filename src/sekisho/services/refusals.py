@@ -13,6 +13,7 @@ from sekisho.services.work import Document, dumps
 from sekisho.store import tables
 from sekisho.store.statement import StoreError
 from sekisho.store.store import Store
+from sekisho.store.trimming import trim_table
 
 log = structlog.get_logger("sekisho.refusals")
 
@@ -65,12 +66,12 @@ class Refusals:
             if not batch:
                 return
             statements = [_statement(place, refusal) for place, refusal in batch]
-            self._since_trim += len(batch)
-            if self._since_trim >= TRIM_AFTER:
-                self._since_trim = 0
-                statements.append(tables.trim_table("refusal", self._keep))
             try:
                 await self._store.commit(statements)
+                self._since_trim += len(batch)
+                if self._since_trim >= TRIM_AFTER:
+                    self._since_trim = 0
+                    await trim_table(self._store, "refusal", self._keep)
             except StoreError as error:
                 log.error("refusals not written", count=len(batch), error=str(error))
 

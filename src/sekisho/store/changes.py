@@ -18,16 +18,6 @@ SELECT seq, account, region, kind, id, what, at
 
 LAST = "SELECT COALESCE(MAX(seq), 0) AS seq FROM change"
 
-# Only ever a beginning of the table, and never its last row: so a reader whose own last row is still there
-# has missed nothing. Times need not grow with seq, for the clock can be set.
-TRIM_BY_SEQ = """
-DELETE FROM change
- WHERE seq <= :seq AND seq < (SELECT MAX(seq) FROM change)"""
-
-TRIM_BY_AT = """
-DELETE FROM change
- WHERE seq < (SELECT COALESCE((SELECT MIN(seq) FROM change WHERE at > :at), (SELECT MAX(seq) FROM change)))"""
-
 
 class Change(NamedTuple):
     """What happened (``what``) to the resource ``kind``, ``id`` of an account and region, when (civil)."""
@@ -62,15 +52,3 @@ def read_changes(after: int, limit: int) -> Query:
 def last_change() -> Query:
     """One row: seq of the newest change, 0 when there has been none."""
     return Query(LAST, {})
-
-
-def trim_changes(*, keep_after_seq: int | None = None, keep_after_at: float | None = None) -> Statement:
-    """Delete old changes: those up to a seq, or those before the first one that is later than a time.
-
-    The newest change always stays. Exactly one of the two must be given.
-    """
-    if keep_after_seq is not None and keep_after_at is None:
-        return Statement(TRIM_BY_SEQ, {"seq": keep_after_seq})
-    if keep_after_at is not None and keep_after_seq is None:
-        return Statement(TRIM_BY_AT, {"at": keep_after_at})
-    raise ValueError("trim_changes takes either keep_after_seq or keep_after_at")

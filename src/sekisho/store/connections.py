@@ -51,13 +51,6 @@ SELECT account, region, client_id, disconnected, detail
  WHERE disconnected > 0 AND disconnected >= :since
  ORDER BY id DESC LIMIT :limit"""
 
-TRIM_OLD = "DELETE FROM connection WHERE disconnected > 0 AND disconnected < :before"
-
-# All but the :keep newest; those that last stay.
-TRIM_MANY = """
-DELETE FROM connection
- WHERE disconnected > 0 AND id <= (SELECT id FROM connection ORDER BY id DESC LIMIT 1 OFFSET :keep)"""
-
 _END_OF_IDS = "g"
 """Greater than every id, which begins with a hexadecimal digit."""
 
@@ -117,13 +110,3 @@ def connections_by_certificate(account: str, region: str, before: str, limit: in
 def ended_since(since: float, limit: int) -> Query:
     """The newest connections of those that have ended, and not before a time; newest first."""
     return Query(ENDED_SINCE, {"since": since, "limit": limit})
-
-
-def trim_old_connections(before: float) -> Statement:
-    """Delete those that ended before a time."""
-    return Statement(TRIM_OLD, {"before": before})
-
-
-def trim_many_connections(keep: int) -> Statement:
-    """Delete all but the ``keep`` newest, except those that last."""
-    return Statement(TRIM_MANY, {"keep": keep})

@@ -28,15 +28,6 @@ REFUSAL_FILTERS = {
 }
 NEWEST_FIRST = "\n ORDER BY seq DESC LIMIT :limit"
 
-# All but the :keep newest rows; nothing when there are not as many.
-TRIM = {
-    "audit": """
-DELETE FROM audit
- WHERE seq <= (SELECT seq FROM audit ORDER BY seq DESC LIMIT 1 OFFSET :keep)""",
-    "refusal": """
-DELETE FROM refusal
- WHERE seq <= (SELECT seq FROM refusal ORDER BY seq DESC LIMIT 1 OFFSET :keep)""",
-}
 _END = 2**63 - 1
 
 
@@ -106,10 +97,3 @@ def page_refusals(filters: Mapping[str, str], before_seq: int | None, limit: int
     chosen = "".join(sql for name, sql in REFUSAL_FILTERS.items() if name in optional)
     before = _END if before_seq is None else before_seq
     return Query(REFUSALS + chosen + NEWEST_FIRST, {**filters, "before": before, "limit": limit})
-
-
-def trim_table(name: str, keep: int) -> Statement:
-    """Delete all but the ``keep`` newest rows of ``audit`` or ``refusal``."""
-    if name not in TRIM:
-        raise ValueError(f"only {' and '.join(TRIM)} can be trimmed by count")
-    return Statement(TRIM[name], {"keep": keep})

@@ -6,9 +6,9 @@ Reads are a :class:`Query` (``await store.fetch(*get_resource(…))``), writes a
 
 from __future__ import annotations
 
-from sekisho.store.changes import Change, append_change, last_change, read_changes, trim_changes
+from sekisho.store.changes import Change, append_change, last_change, read_changes
 from sekisho.store.joined import get_with_links, page_containing, page_linked
-from sekisho.store.journals import append_audit, append_refusal, page_refusals, trim_table
+from sekisho.store.journals import append_audit, append_refusal, page_refusals
 from sekisho.store.leases import release_lease, take_lease
 from sekisho.store.links import (
     delete_link,
@@ -82,8 +82,6 @@ __all__ = [
     "release_lease",
     "take_lease",
     "tell_links_to",
-    "trim_changes",
-    "trim_table",
     "update_resource",
 ]
 
