@@ -8,6 +8,7 @@ import secrets
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -57,6 +58,7 @@ from sekisho.services.registration_tasks import TASK
 from sekisho.services.registry_events import RegistryEvents
 from sekisho.services.revocations import RevocationLists
 from sekisho.services.revoked_entries import REVOKED
+from sekisho.store.background import Background
 from sekisho.store.changes import Change
 from sekisho.store.feed import Feed
 from sekisho.store.store import Store, open_store
@@ -75,6 +77,9 @@ from sekisho.workers import Workers
 log = structlog.get_logger("sekisho")
 
 LOOPBACK = "127.0.0.1"
+
+NICENESS = 10
+"""Of the processes for what can wait: they take what is left of the processors."""
 
 
 class Node:
@@ -183,7 +188,8 @@ class Node:
         memberships = Memberships(store, clock, self.id, deps.index, events, registry.post, logs)
         indexer.changed = memberships.ring
         deps.link = links = Links(store, keyring, keys, clock, config["region"])
-        bulk = Bulk(deps, api, self.id)
+        patient = replace(deps, store=Background(store), workers=Workers(niceness=NICENESS))
+        bulk = Bulk(api.using(patient), self.id)
         tasks = Tasks(deps, api, lambda: places.all, self.id)
         Renewals(hub, api)
         triggers = Triggers(hub, api)

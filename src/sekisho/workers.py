@@ -13,6 +13,12 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+def begin(niceness: int) -> None:
+    """In a worker, first of all."""
+    os.nice(niceness)
+    end_with_the_node()
+
+
 def end_with_the_node() -> None:
     """In a worker: end when the node has, also by ``kill -9``.
 
@@ -39,10 +45,12 @@ class Workers:
     """A pool of processes, started on first use; ``run`` awaits a picklable function in one of them.
 
     They are forked from a clean server process, never from the node, so that they hold none of its sockets.
+    ``niceness`` is what they are nicer by than the node (nice(2)).
     """
 
-    def __init__(self, count: int = 1) -> None:
+    def __init__(self, count: int = 1, niceness: int = 0) -> None:
         self._count = count
+        self._niceness = niceness
         self._pool: ProcessPoolExecutor | None = None
         self._starting: asyncio.Task[ProcessPoolExecutor] | None = None
 
@@ -53,7 +61,7 @@ class Workers:
     async def _start(self) -> ProcessPoolExecutor:
         """In a thread: to start the server takes a third of a second, in which the node has other work."""
         if self._starting is None:
-            self._starting = asyncio.create_task(asyncio.to_thread(_started, self._count))
+            self._starting = asyncio.create_task(asyncio.to_thread(_started, self._count, self._niceness))
         starting = self._starting
         try:
             self._pool = await asyncio.shield(starting)
@@ -68,7 +76,7 @@ class Workers:
             self._pool = None
 
 
-def _started(count: int) -> ProcessPoolExecutor:
-    pool = ProcessPoolExecutor(count, mp_context=clean_context(), initializer=end_with_the_node)
+def _started(count: int, niceness: int) -> ProcessPoolExecutor:
+    pool = ProcessPoolExecutor(count, mp_context=clean_context(), initializer=begin, initargs=(niceness,))
     pool.submit(os.getpid).result()
     return pool

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from copy import copy
 from dataclasses import replace
 from types import ModuleType
 from typing import Any, Protocol
@@ -118,6 +119,12 @@ class Api:
                             f"{module.__name__}.{function.__name__}: no operation of {service}"
                         )
                     self._bound[service, model.name] = Bound(model, function)
+
+    def using(self, deps: Deps) -> Api:
+        """The same operations, which use something else."""
+        other = copy(self)
+        other.deps = deps
+        return other
 
     def is_real(self, service: str, operation: str) -> bool:
         return (service, operation) in self._bound

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from sekisho.logic.bulk_input import Line, Lines
 from sekisho.objects.base import Opened
+from sekisho.store.background import Turns
 
-BATCH_LINES = 1024
+BATCH_LINES = 256
 BATCH_BYTES = 4 << 20
 
 
@@ -37,36 +37,10 @@ async def _and_then_none(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes | 
     yield None
 
 
-class Turns:
-    """Lets those who wait go on one by one, and everybody else of the loop in between."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._waiting: deque[asyncio.Future[None]] = deque()
-
-    async def wait(self) -> None:
-        turn = self._loop.create_future()
-        self._waiting.append(turn)
-        if len(self._waiting) == 1:
-            self._loop.call_soon(self._next)
-        await turn
-
-    def _next(self) -> None:
-        turn = self._waiting.popleft()
-        if not turn.done():  # cancelled
-            turn.set_result(None)
-        if self._waiting:
-            self._loop.call_soon(self._next)
-
-
-async def at_most(count: int, jobs: Sequence[Callable[[], Awaitable[None]]]) -> None:
-    """Run all of them, so many at once; the first that raises ends it, and nothing goes on behind it.
-
-    Many end together, when their group is committed: no two begin in the same turn of the loop, so that a
-    request that comes meanwhile waits for one and not for all.
-    """
+async def at_most(count: int, turns: Turns, jobs: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    """Run all of them, so many at once, each of which begins in a turn of its own; the first that raises ends
+    it, and nothing goes on behind it."""
     waiting = iter(jobs)
-    turns = Turns()
 
     async def work() -> None:
         for job in waiting:

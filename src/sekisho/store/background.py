@@ -1,0 +1,61 @@
+"""The store as work sees it that can wait: what others ask meanwhile finds a reader free, a short queue at
+the writer, and its turn of the loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sekisho.store.statement import NO_PARAMS, Row, Statement
+from sekisho.store.store import Store
+
+READS = 1
+COMMITS = 64
+"""How many of them are under way at once; further ones wait here, not where everybody waits."""
+
+
+class Turns:
+    """Lets those who wait go on one by one, and everybody else of the loop in between."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def wait(self) -> None:
+        turn = self._loop.create_future()
+        self._waiting.append(turn)
+        if len(self._waiting) == 1:
+            self._loop.call_soon(self._next)
+        await turn
+
+    def _next(self) -> None:
+        turn = self._waiting.popleft()
+        if not turn.done():  # cancelled
+            turn.set_result(None)
+        if self._waiting:
+            self._loop.call_soon(self._next)
+
+
+class Background:
+    """See :class:`sekisho.store.store.Store`; ``inner`` stays its owner's to close."""
+
+    def __init__(self, inner: Store) -> None:
+        self._inner = inner
+        self._reads = asyncio.Semaphore(READS)
+        self._commits = asyncio.Semaphore(COMMITS)
+        self.turns = Turns()
+
+    async def fetch(self, sql: str, params: Mapping[str, Any] = NO_PARAMS) -> list[Row]:
+        async with self._reads:
+            return await self._inner.fetch(sql, params)
+
+    async def commit(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        async with self._commits:
+            rows = await self._inner.commit(statements)
+        await self.turns.wait()  # a whole group of commits ends at once
+        return rows
+
+    async def close(self) -> None:
+        """Nothing: the inner one may serve others."""

@@ -1,0 +1,76 @@
+"""Work that can wait, on both drivers: whoever asks meanwhile is not behind all of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from sekisho.store import tables
+from sekisho.store.background import Background, Turns
+from sekisho.store.statement import Statement
+from sekisho.store.store import open_store
+
+SLOW = """
+WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+SELECT COUNT(*) AS count FROM n"""
+MANY = 200
+
+
+def test_a_read_is_not_behind_those_that_can_wait(database_url: str) -> None:
+    async def body() -> None:
+        store = await open_store(database_url)
+        try:
+            background = Background(store)
+            waiting = [asyncio.create_task(background.fetch(SLOW)) for _ in range(MANY)]
+            await asyncio.sleep(0)
+            assert await store.fetch("SELECT 1 AS one") == [{"one": 1}]
+            assert sum(task.done() for task in waiting) < MANY // 2
+            assert await asyncio.gather(*waiting) == [[{"count": 20000}]] * MANY
+        finally:
+            await store.close()
+
+    asyncio.run(body())
+
+
+def test_a_commit_is_not_behind_those_that_can_wait(database_url: str) -> None:
+    async def body() -> None:
+        store = await open_store(database_url)
+        try:
+            background = Background(store)
+            changes = [tables.append_change("a", "r", "thing", "t", "updated", 1.0)] * 20
+            waiting = [asyncio.create_task(background.commit(changes)) for _ in range(MANY)]
+            await asyncio.sleep(0)
+            await store.commit([tables.append_change("a", "r", "thing", "me", "updated", 1.0)])
+            assert sum(task.done() for task in waiting) < MANY // 2
+            await asyncio.gather(*waiting)
+            (row,) = await store.fetch("SELECT COUNT(*) AS count FROM change")
+            assert row["count"] == 20 * MANY + 1
+            with pytest.raises(Exception, match=r"no such|does not exist"):
+                await background.commit([Statement("DELETE FROM nowhere")])
+        finally:
+            await store.close()
+
+    asyncio.run(body())
+
+
+def test_no_two_have_the_same_turn_and_who_gave_up_has_none() -> None:
+    async def body() -> None:
+        turns, order = Turns(), []
+
+        async def one(number: int) -> None:
+            await turns.wait()
+            order.append(number)
+
+        tasks = [asyncio.create_task(one(number)) for number in range(5)]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        for _ in range(50):
+            before = len(order)
+            await asyncio.sleep(0)
+            assert len(order) <= before + 1
+        assert order == [0, 2, 3, 4]
+        await one(5)
+        assert order[-1] == 5
+
+    asyncio.run(body())
