@@ -19,6 +19,7 @@ from sekisho.broker.activation import BadActivation
 from sekisho.broker.listener import PortInUse
 from sekisho.config import Config
 from sekisho.keyring import KeyringError
+from sekisho.logic.certificates import be_quiet
 from sekisho.objects.base import ObjectsError
 from sekisho.store.statement import StoreError
 
@@ -30,6 +31,8 @@ def serve(config: Config, started: float) -> int:
     """Run until SIGINT or SIGTERM; the exit code. ``started`` is when the command began (monotonic)."""
     _configure_log(config["log.level"])
     _raise_file_limit()
+    if not sys.warnoptions:
+        be_quiet()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             if not runner.run(_serve(config, started)):

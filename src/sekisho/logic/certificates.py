@@ -12,7 +12,7 @@ import hashlib
 import re
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TypeVar
@@ -239,11 +239,26 @@ _Value = TypeVar("_Value")
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """What the library warns of in odd certificates is not ours."""
+def _caught() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+_quiet: Callable[[], AbstractContextManager[None]] = _caught
+
+
+def quiet() -> AbstractContextManager[None]:
+    """What the library warns of in odd certificates is not ours."""
+    return _quiet()
+
+
+def be_quiet() -> None:
+    """For a program that shows no warnings at all: `quiet` has nothing to do any more, which is a twelfth of
+    what a certificate's registration takes."""
+    global _quiet
+    warnings.simplefilter("ignore")
+    _quiet = nullcontext
 
 
 def _read(read: Callable[[], _Value], what: str) -> _Value:

@@ -7,7 +7,6 @@ certificate"; RFC 5280, 4.1.2.4 (issuer), 4.2.1.3 (key usage) and 4.2.1.9 (basic
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +14,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
 
-from sekisho.logic.certificates import BadCertificate, check_validity, parse_certificate
+from sekisho.logic.certificates import BadCertificate, check_validity, parse_certificate, quiet
 
 SIGNATURES = frozenset(
     {
@@ -82,8 +81,7 @@ def issuer_digest(certificate: x509.Certificate) -> str:
 
 
 def _digest(name: Callable[[], x509.Name]) -> str:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what it says of odd attributes is not ours
+    with quiet():
         return hashlib.sha256(name().public_bytes()).hexdigest()
 
 
