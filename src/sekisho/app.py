@@ -78,7 +78,7 @@ log = structlog.get_logger("sekisho")
 
 LOOPBACK = "127.0.0.1"
 
-NICENESS = 10
+NICENESS = 5
 """Of the processes for what can wait: they take what is left of the processors."""
 
 

@@ -7,14 +7,14 @@ import asyncio
 import pytest
 
 from sekisho.store import tables
-from sekisho.store.background import Background, Turns
+from sekisho.store.background import TOGETHER, Background, Turns
 from sekisho.store.statement import Statement
 from sekisho.store.store import open_store
 
 SLOW = """
-WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
 SELECT COUNT(*) AS count FROM n"""
-MANY = 200
+MANY = 400
 
 
 def test_a_read_is_not_behind_those_that_can_wait(database_url: str) -> None:
@@ -26,7 +26,7 @@ def test_a_read_is_not_behind_those_that_can_wait(database_url: str) -> None:
             await asyncio.sleep(0)
             assert await store.fetch("SELECT 1 AS one") == [{"one": 1}]
             assert sum(task.done() for task in waiting) < MANY // 2
-            assert await asyncio.gather(*waiting) == [[{"count": 20000}]] * MANY
+            assert await asyncio.gather(*waiting) == [[{"count": 5000}]] * MANY
         finally:
             await store.close()
 
@@ -38,14 +38,14 @@ def test_a_commit_is_not_behind_those_that_can_wait(database_url: str) -> None:
         store = await open_store(database_url)
         try:
             background = Background(store)
-            changes = [tables.append_change("a", "r", "thing", "t", "updated", 1.0)] * 20
+            changes = [tables.append_change("a", "r", "thing", "t", "updated", 1.0)] * 10
             waiting = [asyncio.create_task(background.commit(changes)) for _ in range(MANY)]
             await asyncio.sleep(0)
             await store.commit([tables.append_change("a", "r", "thing", "me", "updated", 1.0)])
             assert sum(task.done() for task in waiting) < MANY // 2
             await asyncio.gather(*waiting)
             (row,) = await store.fetch("SELECT COUNT(*) AS count FROM change")
-            assert row["count"] == 20 * MANY + 1
+            assert row["count"] == 10 * MANY + 1
             with pytest.raises(Exception, match=r"no such|does not exist"):
                 await background.commit([Statement("DELETE FROM nowhere")])
         finally:
@@ -54,7 +54,7 @@ def test_a_commit_is_not_behind_those_that_can_wait(database_url: str) -> None:
     asyncio.run(body())
 
 
-def test_no_two_have_the_same_turn_and_who_gave_up_has_none() -> None:
+def test_a_few_go_on_in_each_turn_and_who_gave_up_has_none() -> None:
     async def body() -> None:
         turns, order = Turns(), []
 
@@ -62,15 +62,15 @@ def test_no_two_have_the_same_turn_and_who_gave_up_has_none() -> None:
             await turns.wait()
             order.append(number)
 
-        tasks = [asyncio.create_task(one(number)) for number in range(5)]
+        tasks = [asyncio.create_task(one(number)) for number in range(5 * TOGETHER)]
         await asyncio.sleep(0)
         tasks[1].cancel()
         for _ in range(50):
             before = len(order)
             await asyncio.sleep(0)
-            assert len(order) <= before + 1
-        assert order == [0, 2, 3, 4]
-        await one(5)
-        assert order[-1] == 5
+            assert len(order) <= before + TOGETHER
+        assert order == [number for number in range(5 * TOGETHER) if number != 1]
+        await one(-1)
+        assert order[-1] == -1
 
     asyncio.run(body())

@@ -9,7 +9,7 @@ from sekisho.logic.bulk_input import Line, Lines
 from sekisho.objects.base import Opened
 from sekisho.store.background import Turns
 
-BATCH_LINES = 256
+BATCH_LINES = 512
 BATCH_BYTES = 4 << 20
 
 
@@ -38,8 +38,8 @@ async def _and_then_none(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes | 
 
 
 async def at_most(count: int, turns: Turns, jobs: Sequence[Callable[[], Awaitable[None]]]) -> None:
-    """Run all of them, so many at once, each of which begins in a turn of its own; the first that raises ends
-    it, and nothing goes on behind it."""
+    """Run all of them, so many at once, not all of which begin in one turn of the loop; the first that raises
+    ends it, and nothing goes on behind it."""
     waiting = iter(jobs)
 
     async def work() -> None:

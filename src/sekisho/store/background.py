@@ -11,13 +11,16 @@ from typing import Any
 from sekisho.store.statement import NO_PARAMS, Row, Statement
 from sekisho.store.store import Store
 
-READS = 1
-COMMITS = 64
+READS = 2
+COMMITS = 128
 """How many of them are under way at once; further ones wait here, not where everybody waits."""
+
+TOGETHER = 8
+"""How many go on in one turn of the loop: a millisecond or two, for a turn costs something, too."""
 
 
 class Turns:
-    """Lets those who wait go on one by one, and everybody else of the loop in between."""
+    """Lets those who wait go on, a few at a time, and everybody else of the loop in between."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -31,9 +34,10 @@ class Turns:
         await turn
 
     def _next(self) -> None:
-        turn = self._waiting.popleft()
-        if not turn.done():  # cancelled
-            turn.set_result(None)
+        for _ in range(min(TOGETHER, len(self._waiting))):
+            turn = self._waiting.popleft()
+            if not turn.done():  # cancelled
+                turn.set_result(None)
         if self._waiting:
             self._loop.call_soon(self._next)
 
