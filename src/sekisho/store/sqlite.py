@@ -42,7 +42,7 @@ PRAGMAS = (
     # Of many millions of rows each commit touches pages all over: those that come again stay in memory (KiB),
     # and are copied back from the log once for several commits (pages).
     "PRAGMA cache_size = -32768",
-    "PRAGMA wal_autocheckpoint = 4000",
+    "PRAGMA wal_autocheckpoint = 8000",
 )
 
 _TAKEN = {
