@@ -118,6 +118,18 @@ def test_limits_of_a_type(iot, name):
         iot.create_thing_type(thingTypeName=name, thingTypeProperties={"thingTypeDescription": "x" * 2029})
 
 
+def test_things_get_a_type_as_it_is_now(iot, name):
+    """Right after it has changed, however often it was used before."""
+    iot.create_thing_type(thingTypeName=name)
+    for round in range(5):
+        iot.create_thing(thingName=f"{name}-{round}", thingTypeName=name)
+        iot.deprecate_thing_type(thingTypeName=name)
+        with pytest.raises(iot.exceptions.InvalidRequestException, match="deprecated"):
+            iot.create_thing(thingName=f"{name}-{round}-late", thingTypeName=name)
+        iot.deprecate_thing_type(thingTypeName=name, undoDeprecate=True)
+        iot.create_thing(thingName=f"{name}-{round}-again", thingTypeName=name)
+
+
 def test_deprecate_and_undo(iot, name):
     iot.create_thing_type(thingTypeName=name)
     iot.deprecate_thing_type(thingTypeName=name)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 
-from sekisho.store import connections, tables
+from sekisho.store import connections, memberships, tables
 from sekisho.store.due import connected_certificates, created_before, named_before
 from sekisho.store.store import open_store
 
@@ -79,6 +80,7 @@ def test_only_where_somebody_has_connected_with_it(database_url):
         (created_before("claim", 1.0, (0.0, ""), 9), "resource_due_by_age"),
         (named_before("renewaldue", "1", "", 9), "resource_due_by_id"),
         (connected_certificates("renewalwait", "", 9), "resource_due_by_id"),
+        (memberships.dynamic_groups(None), "resource_dynamic_groups"),
     ],
 )
 def test_the_index_that_is_for_it_is_used(tmp_path, query, index):
@@ -87,5 +89,16 @@ def test_the_index_that_is_for_it_is_used(tmp_path, query, index):
     async def body(store):
         plan = await store.fetch(f"EXPLAIN QUERY PLAN {query.sql}", query.params)
         assert any(index in row["detail"] for row in plan), [row["detail"] for row in plan]
+
+    run(f"sqlite:{tmp_path / 'sekisho.db'}", body)
+
+
+def test_no_statement_is_compiled_anew_each_time(tmp_path):
+    """SQLite would do so with whatever says kind = :kind, if there was a partial index of one kind."""
+
+    async def body(store):
+        rows = await store.fetch("SELECT sql FROM sqlite_master WHERE type = 'index' AND sql LIKE '%WHERE%'")
+        assert len(rows) > 3
+        assert not [row["sql"] for row in rows if re.search(r"WHERE.*=", row["sql"], re.DOTALL)]
 
     run(f"sqlite:{tmp_path / 'sekisho.db'}", body)

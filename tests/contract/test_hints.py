@@ -118,3 +118,33 @@ def test_what_is_taken_to_be_bare_and_is_not_does_not_get_through(database_url):
         assert len(await work_with(store, None).all_links_to("attached-policy", "cert")) == 1
 
     run(database_url, body)
+
+
+def test_what_is_likely_is_proved_by_the_commit_and_read_by_who_does_not_hope(database_url):
+    async def body(store):
+        hints = Hints()
+
+        async def type_of(hopeful):
+            work = Work(store, *PLACE, 1.0, hopeful)
+            found = await work.get_likely("thingtype", "p", hints)
+            work.link("thing-type", "t", "p")
+            return found, work
+
+        assert (await type_of(True))[0] is None  # absence is not kept
+        await store.commit([tables.insert_resource(*PLACE, "thingtype", "p", '{"text":"old"}', 1.0)])
+        found, work = await type_of(True)
+        assert found["text"] == "old" and not work.unproved
+        await store.commit([tables.update_resource(*PLACE, "thingtype", "p", 1, '{"text":"new"}', 2.0)])
+        found, work = await type_of(True)
+        assert found["text"] == "old" and work.unproved
+        with pytest.raises(Conflict):
+            await work.commit()
+        found, work = await type_of(False)
+        assert found["text"] == "new" and not work.unproved
+        found, work = await type_of(True)
+        assert found["text"] == "new" and work.unproved
+        await work.commit()
+        hints.forget(CHANGE._replace(kind="thingtype"))
+        assert not (await type_of(True))[1].unproved
+
+    run(database_url, body)

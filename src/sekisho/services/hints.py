@@ -9,6 +9,9 @@ KINDS = frozenset({"policy"})
 ABSENT = frozenset({"claim", "certificatevalidity", "certificateproviderdefault"})
 """Kinds of which there are few: that one is not there is kept as well."""
 
+LIKELY = frozenset({"thingtype"})
+"""Kinds kept for :meth:`sekisho.services.work.Work.get_likely` alone."""
+
 HINTED = KINDS | ABSENT
 KEPT = 1000
 
@@ -33,7 +36,7 @@ class Hints:
         return self._kept.get(key)
 
     def keep(self, key: Key, row: Row | None) -> None:
-        if key[2] in (KINDS if row is not None else ABSENT):
+        if key[2] in (KINDS | LIKELY if row is not None else ABSENT):
             if len(self._kept) >= KEPT:
                 self._kept.clear()
             self._kept[key] = row
@@ -43,5 +46,5 @@ class Hints:
 
     def forget(self, change: Change) -> None:
         """Something has changed."""
-        if change.kind in HINTED:
+        if change.kind in HINTED or change.kind in LIKELY:
             self._kept.pop((change.account, change.region, change.kind, change.id), None)

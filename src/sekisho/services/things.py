@@ -188,7 +188,7 @@ async def _check_type(call: Call, name: str | None) -> None:
     """A thing may take a type that exists and is not deprecated."""
     if name is None:
         return
-    thing_type = await call.work.get("thingtype", name)
+    thing_type = await call.work.get_likely("thingtype", name, call.deps.hints)
     if thing_type is None:
         raise ResourceNotFoundException(f"Thing type {name} does not exist")
     if thing_type["thingTypeMetadata"]["deprecated"]:

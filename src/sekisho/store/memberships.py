@@ -41,7 +41,7 @@ NAMES = "SELECT name FROM index_document WHERE scope = :scope AND id IN (:id)"
 GROUPS = """
 SELECT account, region, id, version, body, created, updated
   FROM resource
- WHERE kind = 'dynamicgroup'"""
+ WHERE kind IN ('dynamicgroup', '')"""
 OF_ONE_PLACE = " AND account = :account AND region = :region"
 ORDERED = " ORDER BY account, region, created, id"
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -42,7 +42,7 @@ PRAGMAS = (
     # Of many millions of rows each commit touches pages all over: those that come again stay in memory (KiB),
     # and are copied back from the log once for several commits (pages).
     "PRAGMA cache_size = -32768",
-    "PRAGMA wal_autocheckpoint = 4000",
+    "PRAGMA wal_autocheckpoint = 8000",
 )
 
 _TAKEN = {
@@ -157,10 +157,10 @@ class SqliteStore:
                         more = False
                     else:
                         group.append(pending)
-            outcomes = commit_group(self._writer, group) if group else []
-            settled = list(zip(group, outcomes, strict=True))
-            with suppress(RuntimeError):  # the loop is gone, and with it everyone who waited
-                self._loop.call_soon_threadsafe(self._intake.settle, settled)
+            for part in _parts(group):
+                settled = list(zip(part, commit_group(self._writer, part), strict=True))
+                with suppress(RuntimeError):  # the loop is gone, and with it everyone who waited
+                    self._loop.call_soon_threadsafe(self._intake.settle, settled)
         # A stopped node's database is one file, for whoever copies it.
         with suppress(sqlite3.Error):
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -169,12 +169,32 @@ class SqliteStore:
             self._loop.call_soon_threadsafe(self._stopped.set)
 
 
+def _parts(group: Sequence[Pending]) -> Iterator[list[Pending]]:
+    """A commit of many rows is one alone, so that those before it need not wait for it."""
+    part: list[Pending] = []
+    for pending in group:
+        if any(statement.rows is not None for statement in pending.statements):
+            if part:
+                yield part
+            yield [pending]
+            part = []
+        else:
+            part.append(pending)
+    if part:
+        yield part
+
+
 def commit_group(connection: sqlite3.Connection, group: Sequence[Pending]) -> list[Outcome]:
-    """Each commit in a savepoint of its own, all of them in one transaction."""
+    """Each commit in a savepoint of its own, all of them in one transaction. One that is alone needs none,
+    for which SQLite would copy every page before it is changed."""
     try:
         connection.execute("BEGIN IMMEDIATE")
-        outcomes = [_apply(connection, pending.statements) for pending in group]
-        connection.execute("COMMIT")
+        if len(group) > 1:
+            outcomes = [_apply(connection, pending.statements) for pending in group]
+        else:
+            outcomes = [_run_all(connection, group[0].statements)]
+        undo = len(group) == 1 and isinstance(outcomes[0], StoreError)
+        connection.execute("ROLLBACK" if undo else "COMMIT")
     except Exception as error:
         with suppress(sqlite3.Error):
             if connection.in_transaction:
@@ -186,19 +206,25 @@ def commit_group(connection: sqlite3.Connection, group: Sequence[Pending]) -> li
 
 def _apply(connection: sqlite3.Connection, statements: Sequence[Statement]) -> Outcome:
     connection.execute("SAVEPOINT one")
+    outcome = _run_all(connection, statements)
+    if isinstance(outcome, StoreError):
+        connection.execute("ROLLBACK TO one")
+    connection.execute("RELEASE one")
+    return outcome
+
+
+def _run_all(connection: sqlite3.Connection, statements: Sequence[Statement]) -> Outcome:
+    """An error as outcome is one to undo; one that has ended the whole transaction is raised."""
     results: list[list[Row]] = []
     try:
         results.extend(_run(connection, statement) for statement in statements)
     except Exception as error:
-        if not connection.in_transaction:  # a full disk, for one, ends the whole transaction
+        if not connection.in_transaction:  # a full disk, for one
             raise
-        connection.execute("ROLLBACK TO one")
-        connection.execute("RELEASE one")
         failure = _store_error(error)
         if isinstance(failure, Conflict):
             failure.index = len(results)
         return failure
-    connection.execute("RELEASE one")
     return results
 
 
