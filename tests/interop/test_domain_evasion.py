@@ -10,7 +10,8 @@ import pytest
 
 from interop.devices import ANYTHING, Factory, until
 from interop.domains import Operator
-from interop.wire import connect_packet, tls_context
+from interop.packets import connect_packet
+from interop.wire import tls_context
 from nodes import running
 
 CONNACK = 0x20

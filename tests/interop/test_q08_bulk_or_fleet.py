@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from interop.claiming import CSR, ROLE, Newcomer, provision
 from interop.devices import Device, allow, document, new_csr, new_key
 from interop.in_bulk import BUCKET, bulk
-from interop.test_fleet_provisioning import CSR, ROLE, Newcomer, provision
 
 POLICY = "q08-device"
 FLEET = "q08"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "sekisho"
+TESTS = Path(__file__).parents[1]
 
 MAY_IMPORT = {
     "mqtt": set(),
@@ -86,6 +87,13 @@ def test_a_file_says_what_it_is_and_stays_readable(path):
     text = path.read_text()
     assert ast.get_docstring(ast.parse(text)), "no docstring"
     assert text.count("\n") <= LONGEST, "split it"
+
+
+def test_test_files_stay_readable_too():
+    """Not what other people's packages bring along."""
+    own = [path for path in TESTS.rglob("*.py") if "node_modules" not in path.parts]
+    assert len(own) > 300
+    assert [str(path) for path in own if path.read_text().count("\n") > LONGEST] == []
 
 
 COMPILED = ("mqtt", "broker", "bus", "clock")
