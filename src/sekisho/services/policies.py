@@ -8,7 +8,6 @@ from sekisho.aws.errors import (
     DeleteConflictException,
     InvalidRequestException,
     MalformedPolicyException,
-    ResourceAlreadyExistsException,
     ResourceNotFoundException,
     VersionsLimitExceededException,
 )
@@ -16,6 +15,7 @@ from sekisho.logic.policy import MalformedPolicy, parse_policy
 from sekisho.services.call import Call
 from sekisho.services.paging import DEFAULT_PAGE, created_key, page_of
 from sekisho.services.tagging import drop_tags, put_tags
+from sekisho.services.taken import require_free
 from sekisho.services.work import Document
 
 VERSIONS = 5
@@ -26,13 +26,8 @@ async def create_policy(
     call: Call, policyName: str, policyDocument: str, tags: Sequence[Mapping[str, str]] | None = None
 ) -> Document:
     _check_document(policyDocument)
-    existing = await call.work.get("policy", policyName)
-    if existing is not None:
-        raise ResourceAlreadyExistsException(
-            f"Policy cannot be created - name already exists (name={policyName})",
-            resourceId=policyName,
-            resourceArn=existing["policyArn"],
-        )
+    words = f"Policy cannot be created - name already exists (name={policyName})"
+    await require_free(call, "policy", policyName, "policy", words)
     arn = call.arn("policy", policyName)
     await put_tags(call, arn, tags)
     policy = await call.work.put(
