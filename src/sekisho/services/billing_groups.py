@@ -10,7 +10,7 @@ from sekisho.aws.errors import InvalidRequestException
 from sekisho.services.billing import KIND, MEMBER, billing_group_of
 from sekisho.services.call import Call
 from sekisho.services.detaching import detach_all, detached
-from sekisho.services.paging import before, cut, key, page_of
+from sekisho.services.paging import before, key, links_to, page_of
 from sekisho.services.tagging import drop_tags, put_tags
 from sekisho.services.taken import same_or_taken
 from sekisho.services.targets import named
@@ -125,9 +125,7 @@ async def list_things_in_billing_group(
     call: Call, billingGroupName: str, nextToken: str | None = None, maxResults: int | None = None
 ) -> Document:
     await call.require(KIND, billingGroupName)
-    limit = maxResults or PAGE
-    links = await call.work.links_to(MEMBER, billingGroupName, after=key(nextToken), limit=limit + 1)
-    links, following = cut(links, limit, "source")
+    links, following = await links_to(call.work, MEMBER, billingGroupName, nextToken, maxResults or PAGE)
     return {"things": [link.source for link in links], "nextToken": following}
 
 

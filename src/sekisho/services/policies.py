@@ -13,7 +13,7 @@ from sekisho.aws.errors import (
 )
 from sekisho.logic.policy import MalformedPolicy, parse_policy
 from sekisho.services.call import Call
-from sekisho.services.paging import DEFAULT_PAGE, created_key, page_of
+from sekisho.services.paging import by_age, page_of
 from sekisho.services.tagging import drop_tags, put_tags
 from sekisho.services.taken import require_free
 from sekisho.services.work import Document
@@ -52,13 +52,7 @@ async def get_policy(call: Call, policyName: str) -> Document:
 async def list_policies(
     call: Call, marker: str | None = None, pageSize: int | None = None, ascendingOrder: bool | None = None
 ) -> Document:
-    page, after = await call.work.page(
-        "policy",
-        created_key(marker),
-        pageSize or DEFAULT_PAGE,
-        by_created=True,
-        ascending=bool(ascendingOrder),
-    )
+    page, after = await by_age(call.work, "policy", marker, pageSize, ascendingOrder)
     return page_of([document for _, document in page], after, "policies", "nextMarker")
 
 
