@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
 from typing import Any
-
-import pytest
 
 from sekisho.logic.index_terms import THINGS
 from sekisho.logic.query_parser import parse
@@ -16,7 +11,7 @@ from sekisho.services.indexer import CONFIGURATION, Indexer
 from sekisho.services.work import Work
 from sekisho.store import index
 from sekisho.store.index import Scope
-from sekisho.store.store import Store, open_store
+from sekisho.store.store import Store
 
 A, R = "123456789012", "eu-west-1"
 ON = {"thingIndexingConfiguration": {"thingIndexingMode": "REGISTRY"}}
@@ -27,28 +22,6 @@ CONNECTED = {
     },
     "thingGroupIndexingConfiguration": {"thingGroupIndexingMode": "ON"},
 }
-
-
-@pytest.fixture
-def run(database_url: str) -> Callable[[Callable[[Store], Coroutine[Any, Any, None]]], None]:
-    """Runs a test's body with an empty database of each kind in turn."""
-
-    @asynccontextmanager
-    async def opened() -> AsyncIterator[Store]:
-        store = await open_store(database_url)
-        try:
-            yield store
-        finally:
-            await store.close()
-
-    def run(body: Callable[[Store], Coroutine[Any, Any, None]]) -> None:
-        async def whole() -> None:
-            async with opened() as store:
-                await body(store)
-
-        asyncio.run(whole())
-
-    return run
 
 
 class Clock:

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
+from contract.stores import on_store
 from sekisho.store import connections, tables
 from sekisho.store.due import connected_certificates, created_before, named_before
-from sekisho.store.store import open_store
 
 ONE, OTHER = ("111111111111", "us-east-1"), ("222222222222", "eu-west-1")
-
-
-def run(url, body):
-    async def opened():
-        store = await open_store(url)
-        try:
-            await body(store)
-        finally:
-            await store.close()
-
-    asyncio.run(opened())
 
 
 async def put(store, place, kind, id, created=1.0):
@@ -44,7 +31,7 @@ def test_old_ones_of_all_places_oldest_first_page_by_page(database_url):
         assert await ids(store, created_before("claim", 10.0, (10.0, "a"), 2)) == [(OTHER[0], "c")]
         assert await ids(store, created_before("ownershiptoken", 1.0, (0.0, ""), 9)) == [(ONE[0], "e")]
 
-    run(database_url, body)
+    on_store(database_url, body)
 
 
 def test_named_ones_of_all_places(database_url):
@@ -58,7 +45,7 @@ def test_named_ones_of_all_places(database_url):
         ]
         assert await ids(store, named_before("renewaldue", "9", "2-x", 9)) == [(ONE[0], "3-x")]
 
-    run(database_url, body)
+    on_store(database_url, body)
 
 
 def test_only_where_somebody_has_connected_with_it(database_url):
@@ -70,7 +57,7 @@ def test_only_where_somebody_has_connected_with_it(database_url):
         assert await ids(store, connected_certificates("renewalwait", "", 9)) == [(ONE[0], "c" * 64)]
         assert await ids(store, connected_certificates("renewalwait", "c" * 64, 9)) == []
 
-    run(database_url, body)
+    on_store(database_url, body)
 
 
 @pytest.mark.parametrize(
@@ -88,4 +75,4 @@ def test_the_index_that_is_for_it_is_used(tmp_path, query, index):
         plan = await store.fetch(f"EXPLAIN QUERY PLAN {query.sql}", query.params)
         assert any(index in row["detail"] for row in plan), [row["detail"] for row in plan]
 
-    run(f"sqlite:{tmp_path / 'sekisho.db'}", body)
+    on_store(f"sqlite:{tmp_path / 'sekisho.db'}", body)

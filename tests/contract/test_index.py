@@ -7,7 +7,6 @@ import os
 import random
 
 from contract.indexing import CONNECTED, ON, A, R, configure, indexer, names, put, scope_of, settle, work
-from contract.indexing import run as run
 from sekisho.logic.index_terms import GROUPS, searchable
 from sekisho.logic.query_match import matches
 from sekisho.logic.query_parser import parse

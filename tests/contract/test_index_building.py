@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 from contract.indexing import ON, A, Clock, R, configure, indexer, names, put, scope_of, settle, work
-from contract.indexing import run as run
 from sekisho.store import index, tables
 from sekisho.store.store import Store
 from sekisho.store.trimming import trim_table
