@@ -1,6 +1,7 @@
 """The house: which room may import which, what the pure rooms must not know, how long a file may be."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,16 @@ def test_no_attribute_becomes_a_keyword_of_c(path):
 
 def test_every_room_is_in_the_table():
     assert {room_of(path) for path in files()} <= MAY_IMPORT.keys() | ANYTHING
+
+
+def test_the_document_has_the_same_table():
+    table = {}
+    for line in (SOURCE.parents[1] / "ARCHITECTURE.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        rooms = [name.removesuffix(".py").removesuffix("/") for name in re.findall("`([^`]+)`", cells[0])]
+        if len(cells) == 3 and rooms:
+            table |= dict.fromkeys(
+                rooms, ANYTHING if cells[2] == "anything" else set(re.findall("`([^`]+)`", cells[2]))
+            )
+    assert {room: may for room, may in table.items() if may is not ANYTHING} == MAY_IMPORT
+    assert {room for room, may in table.items() if may is ANYTHING} == ANYTHING - {"__init__"}
