@@ -25,8 +25,6 @@ from sekisho.services.identity import Identities
 from sekisho.services.refusals import Refusals
 from sekisho.store.store import open_store
 
-# --- who may ------------------------------------------------------------------------------------------------
-
 
 @contextlib.asynccontextmanager
 async def door(path) -> AsyncIterator[Api]:

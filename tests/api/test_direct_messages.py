@@ -11,8 +11,6 @@ from api.data_plane import device as device
 from api.data_plane import name as name
 from interop.devices import allow
 
-# --- SendDirectMessage --------------------------------------------------------------------------------------
-
 
 @pytest.mark.parametrize("version", [4, 5])
 @pytest.mark.parametrize("confirmation", [False, True])

@@ -19,8 +19,6 @@ from api.callers import (
 from api.making import ACCOUNT, REGION, arn, document, refused, template, thing_resource
 from interop.devices import until
 
-# --- users ---
-
 
 def test_a_user_may_do_what_its_policies_say_and_no_more(node, iam, iot, name):
     iot.create_thing(thingName=name)

@@ -15,8 +15,6 @@ from contract.function_kinds import folder as folder
 from interop.devices import until
 from scale.test_workers import alive
 
-# --- callables ---------------------------------------------------------------------------------------------
-
 
 def test_a_lambda_handler_gets_its_context(folder):
     async def body():

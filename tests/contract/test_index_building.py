@@ -9,8 +9,6 @@ from sekisho.store import index, tables
 from sekisho.store.store import Store
 from sekisho.store.trimming import trim_table
 
-# --- building ---
-
 
 def test_an_index_is_built_of_what_there_is_and_taken_down(run):
     async def body(store: Store) -> None:

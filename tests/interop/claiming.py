@@ -81,20 +81,21 @@ def templates(iot):
         )
 
 
+def claim_statements(template: str = "*") -> list[dict[str, Any]]:
+    """Whose policy this is may ask for a certificate and a thing, and nothing else."""
+    asks = ("$aws/certificates/create*", f"$aws/provisioning-templates/{template}/provision/*")
+    return [
+        allow("Connect", "*"),
+        allow("Publish", *(f"topic/{topic}" for topic in asks)),
+        allow("Receive", *(f"topic/{topic}" for topic in asks)),
+        allow("Subscribe", *(f"topicfilter/{topic}" for topic in asks)),
+    ]
+
+
 @pytest.fixture(scope="session")
 def claim(device, templates):
-    """The shared certificate: its policy lets it ask for a certificate and a thing, nothing else."""
-    asks = ("$aws/certificates/create*", "$aws/provisioning-templates/*/provision/*")
-    return device(
-        "claim",
-        thing=False,
-        statements=[
-            allow("Connect", "*"),
-            allow("Publish", *(f"topic/{topic}" for topic in asks)),
-            allow("Receive", *(f"topic/{topic}" for topic in asks)),
-            allow("Subscribe", *(f"topicfilter/{topic}" for topic in asks)),
-        ],
-    )
+    """The shared certificate."""
+    return device("claim", thing=False, statements=claim_statements())
 
 
 class Answer(NamedTuple):

@@ -10,10 +10,9 @@ from awscrt import mqtt_request_response
 from awsiot import V2ServiceException, iotidentity
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from interop.claiming import ROLE, claim_statements
 from interop.devices import allow, new_csr, new_key
 from interop.sdk_clients import PATIENCE, QOS1, Five, Three
-
-# --- fleet provisioning ------------------------------------------------------------------------------------
 
 TEMPLATE = "sdk-factory"
 
@@ -47,19 +46,9 @@ def claim(device, iot):
         templateName=TEMPLATE,
         templateBody=json.dumps(template),
         enabled=True,
-        provisioningRoleArn="arn:aws:iam::000000000000:role/provisioning",
+        provisioningRoleArn=ROLE,
     )
-    topics = ("$aws/certificates/create*", f"$aws/provisioning-templates/{TEMPLATE}/provision/*")
-    return device(
-        "sdk-claim",
-        thing=False,
-        statements=[
-            allow("Connect", "*"),
-            allow("Publish", *(f"topic/{topic}" for topic in topics)),
-            allow("Receive", *(f"topic/{topic}" for topic in topics)),
-            allow("Subscribe", *(f"topicfilter/{topic}" for topic in topics)),
-        ],
-    )
+    return device("sdk-claim", thing=False, statements=claim_statements(TEMPLATE))
 
 
 OPTIONS = mqtt_request_response.ClientOptions(

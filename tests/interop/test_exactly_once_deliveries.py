@@ -36,8 +36,6 @@ from interop.places import (
     short,
 )
 
-# --- towards the client ------------------------------------------------------------------------------------
-
 
 @pytest.mark.parametrize(
     ("published", "subscribed", "got"), [(2, 2, 2), (2, 1, 1), (2, 0, 0), (1, 2, 1), (0, 2, 0)]

@@ -14,8 +14,6 @@ from interop.first_connects import newcomer as newcomer
 from interop.first_connects import registered as registered
 from interop.packets import connect_packet, publish_packet
 
-# --- provisioning ---
-
 
 @pytest.mark.parametrize("named", [False, True], ids=["by its text", "by its name"])
 def test_jitp_with_paho(iot, own, registered, newcomer, observer, name, named):

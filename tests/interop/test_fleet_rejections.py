@@ -11,8 +11,6 @@ import pytest
 from interop.claiming import CSR, TEMPLATE, Newcomer, key_and_csr, provision, status_of
 from interop.devices import allow, deny
 
-# --- what is rejected --------------------------------------------------------------------------------------
-
 GOOD = "a token that is good"
 PARAMETERS = {"SerialNumber": "rejected"}
 

@@ -15,8 +15,6 @@ from interop.normative import wire as wire
 from interop.packets import SUBACK, packet, publish_packet, subscribe_packet
 from interop.places import Seen
 
-# --- subscriptions -----------------------------------------------------------------------------------------
-
 
 @pytest.mark.parametrize("published", [0, 1])
 @pytest.mark.parametrize("granted", [0, 1])

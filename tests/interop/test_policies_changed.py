@@ -14,8 +14,6 @@ from interop.places import RECEIVE_MAXIMUM, short
 from interop.verdicts import NOT_AUTHORIZED, assert_cut_within, may_publish
 from interop.wire import Closed
 
-# --- changes under a living connection ---------------------------------------------------------------------
-
 
 def test_another_default_version(device, iot):
     one = device("one")

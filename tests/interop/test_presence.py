@@ -17,9 +17,6 @@ from nodes import running
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-# --- members -----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("version", [4, 5])
 def test_connected_and_disconnected(quitter, observer, version):
     events = events_of(observer, quitter)

@@ -13,8 +13,6 @@ from interop.away import writer as writer
 from interop.devices import until
 from interop.places import SESSION_EXPIRY, disconnect, long
 
-# --- its end -----------------------------------------------------------------------------------------------
-
 
 def test_a_clean_start_ends_it(home, name, version, writer):
     """[MQTT-3.1.2-4] [MQTT-3.1.4-4] [3.1.1 MQTT-3.1.2-6]"""

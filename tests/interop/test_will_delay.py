@@ -13,9 +13,6 @@ from interop.places import UNLIMITED, long, place
 WILL_DELAY = 0x18
 
 
-# --- will delay --------------------------------------------------------------------------------------------
-
-
 def dying(topic, delay, **more):
     return Will(topic, b"last words", properties=long(WILL_DELAY, delay), **more)
 

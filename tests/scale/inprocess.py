@@ -108,9 +108,6 @@ async def hops(count: int = HOPS) -> None:
         await asyncio.sleep(0)
 
 
-# --- the node ----------------------------------------------------------------------------------------------
-
-
 def der_of(client_id: str) -> bytes:
     """No certificate, but bytes to know one by: TLS is not here."""
     return b"certificate of " + client_id.encode()

@@ -64,9 +64,6 @@ MOST = (
 )
 
 
-# --- the test ----------------------------------------------------------------------------------------------
-
-
 def descriptors(node: Node) -> int:
     assert node.process is not None
     return len(list(Path(f"/proc/{node.process.pid}/fd").iterdir()))

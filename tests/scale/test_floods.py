@@ -19,8 +19,6 @@ from scale.hostile_node import node as node
 from scale.hostile_node import unharmed as unharmed
 from scale.hostility import MIB, PINGREQ, assert_quiet, device_on, rss
 
-# --- floods ------------------------------------------------------------------------------------------------
-
 
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory):
