@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from sekisho.aws.errors import AwsError
 from sekisho.mqtt.message import Message
@@ -60,6 +62,17 @@ class Engine(ABC):
     @abstractmethod
     def reject(self, client: Client, message: Message, error: AwsError) -> bytes:
         """The payload of the answer when something is wrong, which is recorded, too."""
+
+
+def json_members(payload: bytes, wrong: type[AwsError]) -> dict[str, Any]:
+    """The members of a request in JSON; :raises wrong: if it is none"""
+    try:
+        members = orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        raise wrong(f"The payload is not JSON: {error}") from None
+    if not isinstance(members, dict):
+        raise wrong("The payload is not a JSON object")
+    return members
 
 
 def caller_of(client: Client, message: Message, role: str) -> Caller:

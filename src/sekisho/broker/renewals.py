@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from sekisho.aws.errors import AwsError, InvalidRequestException, ThrottlingException
-from sekisho.broker.engine import Engine, caller_of
+from sekisho.broker.engine import Engine, caller_of, json_members
 from sekisho.mqtt.message import Message
 from sekisho.services.api import Api
 from sekisho.services.renewing import SHOWN
@@ -61,12 +61,7 @@ class Renewals(Engine):
 
 
 def _members(payload: bytes) -> dict[str, Any]:
-    try:
-        members = orjson.loads(payload)
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequestException(f"The payload is not JSON: {error}") from None
-    if not isinstance(members, dict):
-        raise InvalidRequestException("The payload is not a JSON object")
+    members = json_members(payload, InvalidRequestException)
     for member in CSR_MEMBERS:
         if not isinstance(members.get(member), str):
             raise InvalidRequestException(f"{member} is missing, or not text")

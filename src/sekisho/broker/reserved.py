@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from sekisho.aws.errors import AwsError, InvalidParameters, Throttling
-from sekisho.broker.engine import Engine, caller_of
+from sekisho.broker.engine import Engine, caller_of, json_members
 from sekisho.logic.cbor_object import BadCbor, read_cbor_object, write_cbor
 from sekisho.mqtt.message import Message
 from sekisho.services.api import Api
@@ -99,10 +99,4 @@ def _members(message: Message) -> dict[str, Any]:
             return read_cbor_object(payload)
         except BadCbor as error:
             raise InvalidParameters(f"The payload is not a CBOR map of a request: {error}") from None
-    try:
-        members = orjson.loads(payload)
-    except orjson.JSONDecodeError as error:
-        raise InvalidParameters(f"The payload is not JSON: {error}") from None
-    if not isinstance(members, dict):
-        raise InvalidParameters("The payload is not a JSON object")
-    return members
+    return json_members(payload, InvalidParameters)
