@@ -37,11 +37,12 @@ test-rest:
 # What is compiled behaves as what is not: the units themselves, and other people's clients.
 test-compiled: .venv-compiled/.done $(JAVASCRIPT)/node_modules/.done
 	.venv-compiled/bin/python -m pytest -q -p no:cacheprovider tests/unit/mqtt tests/unit/broker tests/unit/logic \
-	  tests/fuzz tests/interop/test_conformance.py tests/interop/test_normative.py tests/interop/test_clients.py \
-	  tests/interop/test_exactly_once.py tests/interop/test_extended.py tests/interop/test_limits.py \
-	  tests/interop/test_websocket.py tests/interop/test_policies_live.py tests/interop/test_sessions.py \
-	  tests/interop/test_shared.py tests/interop/test_first_connect.py tests/interop/test_endpoints.py \
-	  tests/interop/test_custom_auth.py tests/interop/test_custom_auth_http.py tests/interop/test_custom_auth_times.py
+	  tests/fuzz tests/interop/test_conformance.py tests/interop/test_normative*.py tests/interop/test_clients.py \
+	  tests/interop/test_exactly_once.py tests/interop/test_exactly_once_deliveries.py tests/interop/test_extended.py \
+	  tests/interop/test_will_delay.py tests/interop/test_limits.py tests/interop/test_websocket.py \
+	  tests/interop/test_policies_*.py tests/interop/test_session*.py tests/interop/test_shared.py \
+	  tests/interop/test_first_connect*.py tests/interop/test_endpoints.py tests/interop/test_custom_auth.py \
+	  tests/interop/test_custom_auth_http.py tests/interop/test_custom_auth_times.py
 
 check: .venv/.check
 	$(BIN)/ruff format --check .

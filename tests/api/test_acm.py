@@ -11,10 +11,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from api.authorities import CA_TRUE, DAY, Authority, issue, self_signed
+from api.callers import policy, user
 from api.making import ACCOUNT, REGION, not_implemented, refused
 from api.servers import SERVER_AUTH, brought, named, server
-from api.test_iam import policy
-from api.test_sts import user
 
 EVERY_KEY = {
     "keyTypes": ["RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1"]

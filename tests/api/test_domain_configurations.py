@@ -8,10 +8,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from api.authorities import Authority, self_signed
+from api.callers import denied, policy, user
 from api.making import ACCOUNT, REGION, UNCHECKED, arn, listed, not_implemented, refused
 from api.servers import SERVER_AUTH, brought, named, server
-from api.test_iam import policy
-from api.test_sts import denied, user
 
 DEFAULT_TLS = {"securityPolicy": "IoTSecurityPolicy_TLS13_1_2_2022_10"}
 BUILT_IN = {"iot:CredentialProvider": "CREDENTIAL_PROVIDER", "iot:Data-ATS": "DATA", "iot:Jobs": "JOBS"}

@@ -10,10 +10,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from api.authorities import Authority
+from api.callers import policy, trust, user
 from api.making import ACCOUNT, REGION, UNCHECKED, refused
 from api.servers import brought, server
-from api.test_iam import policy, trust
-from api.test_sts import user
 from interop.devices import until
 
 TWICE = [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]

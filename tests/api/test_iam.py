@@ -8,23 +8,8 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
+from api.callers import policy, role, trust
 from api.making import ACCOUNT, UNCHECKED, listed, not_implemented, refused
-
-SERVICE = "credentials.iot.amazonaws.com"
-
-
-def trust(principal=None):
-    statement = {
-        "Effect": "Allow",
-        "Principal": principal or {"Service": SERVICE},
-        "Action": "sts:AssumeRole",
-    }
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-
-
-def policy(*actions, resource="*", effect="Allow", **more):
-    statement = {"Effect": effect, "Action": list(actions), "Resource": resource, **more}
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 @contextlib.contextmanager
@@ -38,10 +23,6 @@ def failing(exception, status, *words):
     assert type(caught.value).__name__ == ("ClientError" if code == "AccessDenied" else exception)
     for word in words:
         assert word in response["Error"]["Message"]
-
-
-def role(iam, name, **more):
-    return iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust(), **more)["Role"]
 
 
 # --- roles ---

@@ -9,9 +9,8 @@ import zipfile
 
 import pytest
 
+from api.callers import denied, policy, user
 from api.making import ACCOUNT, UNCHECKED, arn, refused
-from api.test_iam import policy
-from api.test_sts import denied, user
 
 TOKEN = "t" * 36
 

@@ -7,12 +7,11 @@ import json
 import pytest
 
 from api.authorities import Authority
+from api.callers import denied, policy, trust, user
 from api.making import ACCOUNT, ROLE, arn, csr, document, refused, template, thing_resource
 from api.test_bulk import BUCKET, TEMPLATE, ended, lines, report
 from api.test_bulk import s3 as s3
-from api.test_iam import policy, trust
 from api.test_registration_on_connect import template as first_connect_template
-from api.test_sts import denied, user
 
 PLATFORM = {"Service": "iot.amazonaws.com"}
 REGISTRATION = "arn:aws:iam::aws:policy/service-role/AWSIoTThingsRegistration"

@@ -7,8 +7,8 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
+from api.callers import user
 from api.making import UNCHECKED, UNKNOWN_ID, arn, certificate, document
-from api.test_sts import user
 
 # --- pages while rows change --------------------------------------------------------------------------------
 

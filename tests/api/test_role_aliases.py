@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from api.callers import denied, policy, user
 from api.making import ACCOUNT, REGION, UNCHECKED, arn, listed, refused
-from api.test_iam import policy
-from api.test_sts import denied, user
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/any"
 

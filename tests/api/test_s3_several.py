@@ -8,12 +8,11 @@ import os
 
 from botocore.exceptions import ClientError
 
+from api.callers import policy, user
 from api.making import refused
 from api.raw import call
-from api.test_iam import policy
 from api.test_s3 import bucket as bucket
 from api.test_s3 import s3 as s3
-from api.test_sts import user
 from interop.devices import until
 
 PART = 5 << 20

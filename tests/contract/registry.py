@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 
+from contract.stores import on_store
 from sekisho.services import things
 from sekisho.services.call import ALLOW_ALL, Call, Caller, Principal
 from sekisho.services.detaching import LEFT
 from sekisho.services.index_reads import IndexReads
 from sekisho.services.work import Document, Work
 from sekisho.store import tables
-from sekisho.store.store import Store, open_store
+from sekisho.store.store import Store
 
 A, R = "000000000000", "us-east-1"
 CALLER = Caller(Principal(f"arn:aws:iam::{A}:root", A, ALLOW_ALL), A, R)
@@ -49,11 +49,4 @@ class Registry:
 
 
 def on(url: str, body: Callable[[Registry], Awaitable[None]]) -> None:
-    async def run() -> None:
-        store = await open_store(url)
-        try:
-            await body(Registry(store))
-        finally:
-            await store.close()
-
-    asyncio.run(run())
+    on_store(url, lambda store: body(Registry(store)))

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from contract.test_tables import Open, run
+from contract.stores import opened
+from contract.test_tables import run
 from sekisho.logic.custom_auth import Certificate, Mqtt, Shown
 from sekisho.logic.domains import Domain
 from sekisho.services.authorizer_asking import Failed, WrongCredentials, ask
@@ -35,7 +36,7 @@ def body(name: str, status: str = "ACTIVE") -> str:
 
 def test_what_is_kept_is_kept_until_a_change(database_url: str) -> None:
     async def check() -> None:
-        async with Open(database_url) as store:
+        async with opened(database_url) as store:
             records = AuthorizerRecords(store)
             assert not (await records.known(PLACE)).any_active
             await store.commit(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -14,33 +11,11 @@ from sekisho.store import connections as verbs
 from sekisho.store import queues, sessions
 from sekisho.store.connections import Connection
 from sekisho.store.statement import Query, Statement
-from sekisho.store.store import Store, open_store
+from sekisho.store.store import Store
 from sekisho.store.trimming import trim_connections
 
 A, R = "123456789012", "eu-west-1"
 PLACE = {"account": A, "region": R}
-
-
-@pytest.fixture
-def run(database_url: str) -> Callable[[Callable[[Store], Coroutine[Any, Any, None]]], None]:
-    """Runs a test's body with an empty database of each kind in turn."""
-
-    @asynccontextmanager
-    async def opened() -> AsyncIterator[Store]:
-        store = await open_store(database_url)
-        try:
-            yield store
-        finally:
-            await store.close()
-
-    def run(body: Callable[[Store], Coroutine[Any, Any, None]]) -> None:
-        async def whole() -> None:
-            async with opened() as store:
-                await body(store)
-
-        asyncio.run(whole())
-
-    return run
 
 
 def row(number: int, client: str = "lamp", certificate: str = "c1", **more: Any) -> Connection:

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 
 import pytest
 
+from contract.stores import on_store
 from sekisho.store import connections, memberships, tables
 from sekisho.store.due import connected_certificates, created_before, named_before
-from sekisho.store.store import open_store
 
 ONE, OTHER = ("111111111111", "us-east-1"), ("222222222222", "eu-west-1")
-
-
-def run(url, body):
-    async def opened():
-        store = await open_store(url)
-        try:
-            await body(store)
-        finally:
-            await store.close()
-
-    asyncio.run(opened())
 
 
 async def put(store, place, kind, id, created=1.0):
@@ -45,7 +33,7 @@ def test_old_ones_of_all_places_oldest_first_page_by_page(database_url):
         assert await ids(store, created_before("claim", 10.0, (10.0, "a"), 2)) == [(OTHER[0], "c")]
         assert await ids(store, created_before("ownershiptoken", 1.0, (0.0, ""), 9)) == [(ONE[0], "e")]
 
-    run(database_url, body)
+    on_store(database_url, body)
 
 
 def test_named_ones_of_all_places(database_url):
@@ -59,7 +47,7 @@ def test_named_ones_of_all_places(database_url):
         ]
         assert await ids(store, named_before("renewaldue", "9", "2-x", 9)) == [(ONE[0], "3-x")]
 
-    run(database_url, body)
+    on_store(database_url, body)
 
 
 def test_only_where_somebody_has_connected_with_it(database_url):
@@ -71,7 +59,7 @@ def test_only_where_somebody_has_connected_with_it(database_url):
         assert await ids(store, connected_certificates("renewalwait", "", 9)) == [(ONE[0], "c" * 64)]
         assert await ids(store, connected_certificates("renewalwait", "c" * 64, 9)) == []
 
-    run(database_url, body)
+    on_store(database_url, body)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +78,7 @@ def test_the_index_that_is_for_it_is_used(tmp_path, query, index):
         plan = await store.fetch(f"EXPLAIN QUERY PLAN {query.sql}", query.params)
         assert any(index in row["detail"] for row in plan), [row["detail"] for row in plan]
 
-    run(f"sqlite:{tmp_path / 'sekisho.db'}", body)
+    on_store(f"sqlite:{tmp_path / 'sekisho.db'}", body)
 
 
 def test_no_statement_is_compiled_anew_each_time(tmp_path):
@@ -101,4 +89,4 @@ def test_no_statement_is_compiled_anew_each_time(tmp_path):
         assert len(rows) > 3
         assert not [row["sql"] for row in rows if re.search(r"WHERE.*=", row["sql"], re.DOTALL)]
 
-    run(f"sqlite:{tmp_path / 'sekisho.db'}", body)
+    on_store(f"sqlite:{tmp_path / 'sekisho.db'}", body)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contract.test_sessions_tables import PAYLOAD, A, R, keep, put, run  # noqa: F401
+from contract.test_sessions_tables import PAYLOAD, A, R, keep, put
 from sekisho.store import exchanges, retained, sessions, wills
 from sekisho.store.store import Store
 
@@ -24,7 +24,7 @@ def fly(packet_id: int, message: int, client_id: str = "lamp", **more):
     return exchanges.put_flight(A, R, client_id, packet_id, message=message, **values)
 
 
-def test_received_identifiers_are_kept_once_and_forgotten(run):  # noqa: F811
+def test_received_identifiers_are_kept_once_and_forgotten(run):
     async def body(store: Store) -> None:
         for packet_id in (1, 65535, 1):
             await store.commit([exchanges.put_received(*LAMP, packet_id)])
@@ -36,7 +36,7 @@ def test_received_identifiers_are_kept_once_and_forgotten(run):  # noqa: F811
     run(body)
 
 
-def test_a_flight_from_publish_to_pubcomp(run):  # noqa: F811
+def test_a_flight_from_publish_to_pubcomp(run):
     async def body(store: Store) -> None:
         await put(store, 8, "lamp")
         await put(store, 9, "lamp")
@@ -55,7 +55,7 @@ def test_a_flight_from_publish_to_pubcomp(run):  # noqa: F811
     run(body)
 
 
-def test_a_flight_whose_message_is_not_the_sessions_any_more(run):  # noqa: F811
+def test_a_flight_whose_message_is_not_the_sessions_any_more(run):
     async def body(store: Store) -> None:
         await put(store, 8, "other")
         await store.commit([fly(1, 8)])
@@ -64,7 +64,7 @@ def test_a_flight_whose_message_is_not_the_sessions_any_more(run):  # noqa: F811
     run(body)
 
 
-def test_what_is_in_flight_does_not_expire(run):  # noqa: F811
+def test_what_is_in_flight_does_not_expire(run):
     """[MQTT-4.3.3-7]"""
 
     async def body(store: Store) -> None:
@@ -78,7 +78,7 @@ def test_what_is_in_flight_does_not_expire(run):  # noqa: F811
     run(body)
 
 
-def test_a_session_ends_with_its_exchanges(run):  # noqa: F811
+def test_a_session_ends_with_its_exchanges(run):
     async def body(store: Store) -> None:
         await store.commit([fly(1, 0), exchanges.put_received(*LAMP, 1)])
         await store.commit([exchanges.put_received(A, R, "other", 1)])
@@ -88,7 +88,7 @@ def test_a_session_ends_with_its_exchanges(run):  # noqa: F811
     run(body)
 
 
-def test_wills(run):  # noqa: F811
+def test_wills(run):
     async def body(store: Store) -> None:
         for client_id in ("b", "a", "a"):
             await store.commit(
@@ -105,7 +105,7 @@ def test_wills(run):  # noqa: F811
     run(body)
 
 
-def test_retained_topics_below_a_prefix(run):  # noqa: F811
+def test_retained_topics_below_a_prefix(run):
     async def body(store: Store) -> None:
         for topic in ("a", "a/", "a/b", "a/b/c", "a/é", "a0", "a.", "b/a"):
             await store.commit([keep(topic)])

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from contract.stores import opened
 from sekisho.store import tables
 from sekisho.store.changes import Change
 from sekisho.store.feed import ATTEMPTS, Feed, FellBehind
 from sekisho.store.statement import Statement, Unavailable
-from sekisho.store.store import Store, open_store
+from sekisho.store.store import open_store
 from sekisho.store.trimming import trim_table
 
 A, R = "123456789012", "eu-west-1"
@@ -21,15 +22,6 @@ A, R = "123456789012", "eu-west-1"
 
 def run(coroutine: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(coroutine, 60))
-
-
-@asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Store]:
-    store = await open_store(url)
-    try:
-        yield store
-    finally:
-        await store.close()
 
 
 def change(id: str) -> Statement:

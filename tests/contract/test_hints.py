@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
+from contract.stores import on_store
 from sekisho.services.hints import Hints
 from sekisho.services.work import Work
 from sekisho.store import tables
 from sekisho.store.changes import Change
 from sekisho.store.statement import Conflict
-from sekisho.store.store import open_store
 
 PLACE = ("111111111111", "us-east-1")
 CHANGE = Change(1, *PLACE, "policy", "p", "updated", 1.0)
-
-
-def run(url, body):
-    async def opened():
-        store = await open_store(url)
-        try:
-            await body(store)
-        finally:
-            await store.close()
-
-    asyncio.run(opened())
 
 
 def work_with(store, hints):
@@ -59,7 +46,7 @@ def test_what_has_changed_since_it_was_kept_does_not_get_through(database_url):
         assert (await work_with(store, hints).get("policy", "p"))["text"] == "new"
         assert await targets(store) == ["new-2", "old-1"]
 
-    run(database_url, body)
+    on_store(database_url, body)
 
 
 def test_what_was_deleted_is_not_there_for_a_commit(database_url):
@@ -76,7 +63,7 @@ def test_what_was_deleted_is_not_there_for_a_commit(database_url):
         assert await work_with(store, hints).get("policy", "p") is not None  # absence is not kept
         assert await targets(store) == []
 
-    run(database_url, body)
+    on_store(database_url, body)
 
 
 def test_other_kinds_are_read_each_time(database_url):
@@ -87,7 +74,7 @@ def test_other_kinds_are_read_each_time(database_url):
         await store.commit([tables.update_resource(*PLACE, "thing", "t", 1, '{"n":2}', 2.0)])
         assert (await work_with(store, hints).get("thing", "t"))["n"] == 2
 
-    run(database_url, body)
+    on_store(database_url, body)
 
 
 def test_that_there_is_none_of_a_few_kinds_is_kept_and_proved(database_url):
@@ -103,7 +90,7 @@ def test_that_there_is_none_of_a_few_kinds_is_kept_and_proved(database_url):
         hints.forget(CHANGE._replace(kind="certificatevalidity", id="default"))
         assert await work_with(store, hints).get("certificatevalidity", "default") is not None
 
-    run(database_url, body)
+    on_store(database_url, body)
 
 
 def test_what_is_taken_to_be_bare_and_is_not_does_not_get_through(database_url):
@@ -117,7 +104,7 @@ def test_what_is_taken_to_be_bare_and_is_not_does_not_get_through(database_url):
             await work.commit()
         assert len(await work_with(store, None).all_links_to("attached-policy", "cert")) == 1
 
-    run(database_url, body)
+    on_store(database_url, body)
 
 
 def test_what_is_likely_is_proved_by_the_commit_and_read_by_who_does_not_hope(database_url):
@@ -147,4 +134,4 @@ def test_what_is_likely_is_proved_by_the_commit_and_read_by_who_does_not_hope(da
         hints.forget(CHANGE._replace(kind="thingtype"))
         assert not (await type_of(True))[1].unproved
 
-    run(database_url, body)
+    on_store(database_url, body)

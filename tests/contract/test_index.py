@@ -1,107 +1,22 @@
-"""The fleet index on both drivers: what SQL finds is what the pure matcher says, and nothing that
-happens to the node or the feed loses or doubles a document."""
+"""The fleet index on both drivers: what SQL finds is what the pure matcher says, and what changes is
+found as it has become."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
-from typing import Any
 
-import pytest
-
-from sekisho.logic.index_terms import GROUPS, THINGS, searchable
+from contract.indexing import CONNECTED, ON, A, R, configure, indexer, names, put, scope_of, settle, work
+from sekisho.logic.index_terms import GROUPS, searchable
 from sekisho.logic.query_match import matches
 from sekisho.logic.query_parser import parse
 from sekisho.services.index_documents import load
-from sekisho.services.index_reads import IndexReads, documents, found, prepare, search
-from sekisho.services.indexer import CONFIGURATION, Indexer
-from sekisho.services.work import Work
-from sekisho.store import connections, index, memberships, tables
+from sekisho.services.index_reads import IndexReads, documents, found, prepare
+from sekisho.store import connections, index, memberships
 from sekisho.store.connections import Connection
-from sekisho.store.index import Scope
-from sekisho.store.store import Store, open_store
-from sekisho.store.trimming import trim_table
+from sekisho.store.store import Store
 
-A, R = "123456789012", "eu-west-1"
-ON = {"thingIndexingConfiguration": {"thingIndexingMode": "REGISTRY"}}
-CONNECTED = {
-    "thingIndexingConfiguration": {
-        "thingIndexingMode": "REGISTRY",
-        "thingConnectivityIndexingMode": "STATUS",
-    },
-    "thingGroupIndexingConfiguration": {"thingGroupIndexingMode": "ON"},
-}
 EXAMPLES = int(os.environ.get("SEKISHO_EXAMPLES", "300"))
-
-
-@pytest.fixture
-def run(database_url: str) -> Callable[[Callable[[Store], Coroutine[Any, Any, None]]], None]:
-    """Runs a test's body with an empty database of each kind in turn."""
-
-    @asynccontextmanager
-    async def opened() -> AsyncIterator[Store]:
-        store = await open_store(database_url)
-        try:
-            yield store
-        finally:
-            await store.close()
-
-    def run(body: Callable[[Store], Coroutine[Any, Any, None]]) -> None:
-        async def whole() -> None:
-            async with opened() as store:
-                await body(store)
-
-        asyncio.run(whole())
-
-    return run
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def indexer(store: Store, clock: Clock | None = None, owner: str = "one") -> Indexer:
-    made = Indexer(store, clock or Clock(), owner, lambda: [(A, R)])
-    made.reconfigure()
-    return made
-
-
-async def settle(indexer: Indexer) -> None:
-    while await indexer._step():
-        pass
-
-
-def work(store: Store) -> Work:
-    return Work(store, A, R, 5.0)
-
-
-async def configure(store: Store, configuration: dict[str, Any]) -> None:
-    one = work(store)
-    await one.put(CONFIGURATION, "", configuration)
-    await one.commit()
-
-
-async def put(store: Store, name: str, groups: tuple[str, ...] = (), **attributes: str) -> None:
-    one = work(store)
-    await one.put("thing", name, {"thingName": name, "thingId": f"id-{name}", "attributes": attributes})
-    for group in groups:
-        one.link("thing-group", name, group)
-    await one.commit()
-
-
-async def names(store: Store, query: str, name: str = THINGS) -> list[str]:
-    return sorted([one async for one in search(IndexReads(store), A, R, name, parse(query))])
-
-
-async def scope_of(store: Store, name: str = THINGS) -> Scope:
-    (row,) = await store.fetch(*index.read_scope(A, R, name))
-    return Scope(**row)
 
 
 # --- the property: SQL and the matcher agree ---
@@ -336,99 +251,5 @@ def test_connections_are_followed_only_where_that_is_asked_for(run):
             "a",
             "b",
         ]
-
-    run(body)
-
-
-# --- building ---
-
-
-def test_an_index_is_built_of_what_there_is_and_taken_down(run):
-    async def body(store: Store) -> None:
-        for number in range(600):
-            await put(store, f"t{number:03}", n=str(number))
-        await configure(store, ON)
-        one = indexer(store)
-        assert await one._step()
-        assert (await scope_of(store)).status == "BUILDING"
-        await put(store, "t000", n="changed")
-        await put(store, "u", n="new")
-        await settle(one)
-        assert (await scope_of(store)).status == "ACTIVE"
-        assert len(await names(store, "*")) == 601
-        assert await names(store, "changed OR new") == ["t000", "u"]
-        await configure(store, {})
-        one.reconfigure()
-        await settle(one)
-        for table in ("index_term", "index_document", "index_field", "index_scope"):
-            assert await store.fetch(f"SELECT 1 AS one FROM {table}") == []
-
-    run(body)
-
-
-def test_an_index_that_fell_behind_is_built_anew(run):
-    async def body(store: Store) -> None:
-        await configure(store, ON)
-        one = indexer(store)
-        for name in ("kept", "changed", "gone"):
-            await put(store, name, colour="red")
-        await settle(one)
-        before = {name: await names(store, f"thingName:{name}") for name in ("kept", "gone")}
-        assert before == {"kept": ["kept"], "gone": ["gone"]}
-        await put(store, "changed", colour="blue")
-        deleting = work(store)
-        await deleting.delete("thing", "gone")
-        await deleting.commit()
-        await put(store, "new", colour="blue")
-        await trim_table(store, "change", 1)
-        assert await one._step()
-        assert (await scope_of(store)).status == "REBUILDING"
-        await settle(one)
-        assert (await scope_of(store)).status == "ACTIVE"
-        assert (await names(store, "red"), await names(store, "blue")) == (["kept"], ["changed", "new"])
-
-    run(body)
-
-
-def test_another_goes_on_when_the_one_is_gone_and_never_both(run):
-    async def body(store: Store) -> None:
-        clock = Clock()
-        one, two = indexer(store, clock), indexer(store, clock, "two")
-        await configure(store, ON)
-        await settle(one)
-        await put(store, "a", colour="red")
-        assert not await two._step(), "it is the first one's turn"
-        await settle(one)
-        (before,) = await store.fetch(*index.read_progress())
-        clock.now += 60.0
-        await put(store, "b", colour="red")
-        await settle(two)
-        assert await names(store, "red") == ["a", "b"]
-        (after,) = await store.fetch(*index.read_progress())
-        assert (before["owner"], after["owner"]) == ("one", "two")
-        clock.now += 60.0
-        for number in range(20):
-            await put(store, f"c{number}", colour="blue")
-        results = await asyncio.gather(one._step(), two._step(), return_exceptions=True)
-        await settle(one)
-        await settle(two)
-        assert len(await names(store, "blue")) == 20, results
-
-    run(body)
-
-
-def test_a_place_in_the_feed_is_written_although_nothing_was_indexed(run):
-    async def body(store: Store) -> None:
-        await configure(store, ON)
-        one = indexer(store)
-        await settle(one)
-        (before,) = await store.fetch(*index.read_progress())
-        other = [tables.append_change(A, R, "policy", f"p{number}", "created", 1.0) for number in range(6000)]
-        for first in range(0, 6000, 500):
-            await store.commit(other[first : first + 500])
-        await settle(one)
-        (after,) = await store.fetch(*index.read_progress())
-        assert after["seq"] - before["seq"] > 5000
-        assert after["turn"] - before["turn"] == 1
 
     run(body)

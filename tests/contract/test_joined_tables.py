@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 
+from contract.stores import on_store
 from sekisho.store import tables
 from sekisho.store.migrations import SQLITE, render, scripts
 from sekisho.store.statement import Conflict, Statement
-from sekisho.store.store import Store, open_store
+from sekisho.store.store import Store
 
 A, R = "123456789012", "eu-west-1"
 
@@ -19,17 +19,6 @@ def thing(id: str, **body: object) -> Statement:
 
 def link(source: str, target: str, kind: str = "thing-type", region: str = R) -> Statement:
     return tables.insert_link(A, region, kind, source, target, "{}", 1.5)
-
-
-def asked(url: str, body) -> None:
-    async def run() -> None:
-        store = await open_store(url)
-        try:
-            await body(store)
-        finally:
-            await store.close()
-
-    asyncio.run(run())
 
 
 def test_a_document_with_its_links(database_url: str) -> None:
@@ -47,7 +36,7 @@ def test_a_document_with_its_links(database_url: str) -> None:
         assert await found("b") == [None]
         assert await found("c") == []
 
-    asked(database_url, body)
+    on_store(database_url, body)
 
 
 def test_documents_by_what_they_are_linked_to(database_url: str) -> None:
@@ -62,7 +51,7 @@ def test_documents_by_what_they_are_linked_to(database_url: str) -> None:
         assert await found("", 2) == ["a", "b"]
         assert await found("b", 2) == ["d"]
 
-    asked(database_url, body)
+    on_store(database_url, body)
 
 
 def test_documents_by_a_text_in_a_member(database_url: str) -> None:
@@ -89,7 +78,7 @@ def test_documents_by_a_text_in_a_member(database_url: str) -> None:
         assert await found('"n":', after="a") == ["b"]
         assert await found('"n":', limit=1) == ["a"]
 
-    asked(database_url, body)
+    on_store(database_url, body)
 
 
 def test_room_for_links(database_url: str) -> None:
@@ -105,7 +94,7 @@ def test_room_for_links(database_url: str) -> None:
         await store.commit([tables.delete_links_to(A, R, "thing-type", "x")])
         await store.commit([tables.guard_links_to_below(A, R, "thing-type", "x", 1)])
 
-    asked(database_url, body)
+    on_store(database_url, body)
 
 
 def test_types_of_an_older_databases_things_know_them(database_url: str) -> None:
@@ -118,4 +107,4 @@ def test_types_of_an_older_databases_things_know_them(database_url: str) -> None
         rows = await store.fetch(*tables.page_linked(A, R, "thing-type", "x", "thing", "", 9))
         assert [row["id"] for row in rows] == ["a", "c"]
 
-    asked(database_url, body)
+    on_store(database_url, body)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from contract.test_sessions_tables import A, R, run  # noqa: F401
+from contract.test_sessions_tables import A, R
 from sekisho.clock import Clock
 from sekisho.logic.log_levels import DISABLED, INFO, Who
 from sekisho.services.log_files import LogFiles, file_of
@@ -45,7 +45,7 @@ def change(kind: str, what: str = "updated") -> Change:
     return Change(1, A, R, kind, "", what, 1.0)
 
 
-def test_a_client_is_logged_as_its_thing_s_groups_say(run, tmp_path):  # noqa: F811
+def test_a_client_is_logged_as_its_thing_s_groups_say(run, tmp_path):
     async def body(store: Store) -> None:
         logs, _ = made(store, tmp_path)
         await put(store, NEW, THE_ONE, {"defaultLogLevel": "DISABLED"})
@@ -70,7 +70,7 @@ def test_a_client_is_logged_as_its_thing_s_groups_say(run, tmp_path):  # noqa: F
     run(body)
 
 
-def test_who_follows_hears_of_options_and_of_groups_that_count(run, tmp_path):  # noqa: F811
+def test_who_follows_hears_of_options_and_of_groups_that_count(run, tmp_path):
     async def body(store: Store) -> None:
         logs, _ = made(store, tmp_path)
         heard: list[tuple[tuple[str, str], frozenset[str] | None]] = []
@@ -92,7 +92,7 @@ def test_who_follows_hears_of_options_and_of_groups_that_count(run, tmp_path):  
     run(body)
 
 
-def test_the_older_options_count_until_there_are_others(run, tmp_path):  # noqa: F811
+def test_the_older_options_count_until_there_are_others(run, tmp_path):
     async def body(store: Store) -> None:
         logs, files = made(store, tmp_path)
         await logs.start([HERE])

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from contract.stores import opened
 from sekisho.broker.mailbox import CROWDED, Mailbox, Stored
 from sekisho.broker.queue import Queue
 from sekisho.clock import Clock
 from sekisho.mqtt.message import Message
 from sekisho.store import sessions
 from sekisho.store.statement import Statement, StoreError
-from sekisho.store.store import Store, open_store
+from sekisho.store.store import Store
 
 A, R = "123456789012", "eu-west-1"
 
@@ -46,15 +47,12 @@ Body = Callable[[Store, Mailbox, Reader], Coroutine[Any, Any, None]]
 def run(database_url: str) -> Callable[[Body], None]:
     def run(body: Body) -> None:
         async def whole() -> None:
-            store = await open_store(database_url)
-            try:
+            async with opened(database_url) as store:
                 mailbox = Mailbox(store, Clock())
                 await mailbox.start()
                 reader = Reader("lamp")
                 mailbox.open(reader)
                 await body(store, mailbox, reader)
-            finally:
-                await store.close()
 
         asyncio.run(whole())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from contract.test_sessions_tables import A, R, run  # noqa: F401
+from contract.test_sessions_tables import A, R
 from sekisho.services.event_configurations import KIND, THE_ONE
 from sekisho.services.registry_events import RegistryEvents
 from sekisho.services.work import Work
@@ -94,7 +94,7 @@ def _own(body: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-def test_the_lives_of_groups(run):  # noqa: F811
+def test_the_lives_of_groups(run):
     async def body(store: Store) -> None:
         registry = Registry(store)
         await registry.three_groups()
@@ -129,7 +129,7 @@ def test_the_lives_of_groups(run):  # noqa: F811
     run(body)
 
 
-def test_a_hierarchy_is_told_once(run):  # noqa: F811
+def test_a_hierarchy_is_told_once(run):
     async def body(store: Store) -> None:
         registry = Registry(store)
         await registry.three_groups()
@@ -160,7 +160,7 @@ def test_a_hierarchy_is_told_once(run):  # noqa: F811
     run(body)
 
 
-def test_memberships_are_told_once_and_in_order(run):  # noqa: F811
+def test_memberships_are_told_once_and_in_order(run):
     async def body(store: Store) -> None:
         registry = Registry(store)
         await registry.three_groups()
@@ -193,7 +193,7 @@ def test_memberships_are_told_once_and_in_order(run):  # noqa: F811
     run(body)
 
 
-def test_each_event_has_its_own_switch(run):  # noqa: F811
+def test_each_event_has_its_own_switch(run):
     async def body(store: Store) -> None:
         for number, name in enumerate(EVERY):
             registry = Registry(store)
@@ -214,7 +214,7 @@ def test_each_event_has_its_own_switch(run):  # noqa: F811
     run(body)
 
 
-def test_nothing_is_told_of_another_place_or_while_nothing_is_enabled(run):  # noqa: F811
+def test_nothing_is_told_of_another_place_or_while_nothing_is_enabled(run):
     async def body(store: Store) -> None:
         registry = Registry(store)
         work = registry.work()
@@ -235,7 +235,7 @@ def test_nothing_is_told_of_another_place_or_while_nothing_is_enabled(run):  # n
     run(body)
 
 
-def test_the_configuration_is_read_at_the_start(run):  # noqa: F811
+def test_the_configuration_is_read_at_the_start(run):
     async def body(store: Store) -> None:
         await Registry(store).enable("THING")
         registry = Registry(store)

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 
+from contract.stores import on_store
 from sekisho.logic.revocation import RECORD, record_of, serial_text
 from sekisho.services.revoked_entries import MOST_NEWS, NOWHERE, PAGE, REVOKED, Entries
 from sekisho.services.work import dumps
 from sekisho.store import tables
-from sekisho.store.store import open_store
-
-
-def run(url, body):
-    async def opened():
-        store = await open_store(url)
-        try:
-            await body(store)
-        finally:
-            await store.close()
-
-    asyncio.run(opened())
-
 
 ONE, OTHER = "1" * 64, "2" * 64
 
@@ -48,7 +35,7 @@ def test_they_are_in_order_and_of_one_ca(database_url):
         assert numbers(await entries.of(OTHER)) == [5, 20_001]
         assert await entries.of("3" * 64) == b""
 
-    run(database_url, body)
+    on_store(database_url, body)
 
 
 def test_what_is_heard_of_later_is_put_in_its_place_once(database_url):
@@ -64,7 +51,7 @@ def test_what_is_heard_of_later_is_put_in_its_place_once(database_url):
         entries.heard(serial_text(99))  # it was told of, and its commit is undone
         assert numbers(await entries.of(ONE)) == [5, 10, 20, 30, 40]
 
-    run(database_url, body)
+    on_store(database_url, body)
 
 
 def test_much_news_is_read_as_a_whole(database_url):
@@ -77,7 +64,7 @@ def test_much_news_is_read_as_a_whole(database_url):
             entries.heard(serial_text(number))
         assert numbers(await entries.of(ONE)) == [1, 2, 3]
 
-    run(database_url, body)
+    on_store(database_url, body)
 
 
 def test_a_record_sorts_as_its_serial_number_does():

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
 
 from sekisho.store import retained, sessions
 from sekisho.store.statement import Conflict
-from sekisho.store.store import Store, open_store
+from sekisho.store.store import Store
 
 A, R = "123456789012", "eu-west-1"
 PAYLOAD = bytes(range(256))
-
-
-@pytest.fixture
-def run(database_url: str) -> Callable[[Callable[[Store], Coroutine[Any, Any, None]]], None]:
-    def run(body: Callable[[Store], Coroutine[Any, Any, None]]) -> None:
-        async def whole() -> None:
-            store = await open_store(database_url)
-            try:
-                await body(store)
-            finally:
-                await store.close()
-
-        asyncio.run(whole())
-
-    return run
 
 
 async def put(store: Store, id: int, *waiting: str, expires: float = 0.0) -> None:

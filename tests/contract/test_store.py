@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
 
+from contract.stores import opened
 from sekisho.store import tables
 from sekisho.store.intake import QUEUE
 from sekisho.store.statement import Conflict, Statement, StoreError, Unavailable
@@ -22,15 +23,6 @@ ENDLESS = (
 
 def run(coroutine: Coroutine[Any, Any, None]) -> None:
     asyncio.run(coroutine)
-
-
-@asynccontextmanager
-async def opened(url: str, on_commit: Callable[[], None] | None = None) -> AsyncIterator[Store]:
-    store = await open_store(url, on_commit=on_commit)
-    try:
-        yield store
-    finally:
-        await store.close()
 
 
 @asynccontextmanager

@@ -8,28 +8,14 @@ from typing import Any
 
 import pytest
 
+from contract.stores import opened
 from sekisho.store import tables
 from sekisho.store.statement import Conflict, Statement
-from sekisho.store.store import Store, open_store
 from sekisho.store.trimming import SLICE, trim_table
 
 A, R = "123456789012", "eu-west-1"
 IDS = ["", " ", "-", "A", "B", "Z", "_", "a", "a:b", "b", "~", "é", "関", "🚪"]
 """In the order of their UTF-8 bytes."""
-
-
-class Open:
-    """``async with Open(url) as store``."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    async def __aenter__(self) -> Store:
-        self._store = await open_store(self._url)
-        return self._store
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._store.close()
 
 
 def run(coroutine: Coroutine[Any, Any, None]) -> None:
@@ -39,7 +25,7 @@ def run(coroutine: Coroutine[Any, Any, None]) -> None:
 def test_a_resource_lives(database_url: str) -> None:
     async def body() -> None:
         place = (A, R, "thing", "lamp")
-        async with Open(database_url) as store:
+        async with opened(database_url) as store:
             get = tables.get_resource(*place)
             assert await tables.fetch_one(store, get) is None
             await store.commit([tables.guard_absent(*place), tables.insert_resource(*place, '{"a":1}', 10.0)])
@@ -74,7 +60,7 @@ def test_a_resource_lives(database_url: str) -> None:
 def test_resources_page_by_id(database_url: str, ascending: bool) -> None:
     async def body() -> None:
         wanted = IDS[1:] if ascending else IDS[:0:-1]
-        async with Open(database_url) as store:
+        async with opened(database_url) as store:
             for id in reversed(IDS[1:]):
                 await store.commit([tables.insert_resource(A, R, "thing", id, "{}", 1.0)])
             await store.commit([tables.insert_resource(A, R, "policy", "x", "{}", 1.0)])
@@ -96,7 +82,7 @@ def test_resources_page_by_id(database_url: str, ascending: bool) -> None:
 def test_resources_page_by_creation(database_url: str, ascending: bool) -> None:
     async def body() -> None:
         made = [(float(number // 3) + 0.1, f"id{number}") for number in range(10)]
-        async with Open(database_url) as store:
+        async with opened(database_url) as store:
             for created, id in reversed(made):
                 await store.commit([tables.insert_resource(A, R, "thing", id, "{}", created)])
             found: list[tuple[float, str]] = []
@@ -114,7 +100,7 @@ def test_resources_page_by_creation(database_url: str, ascending: bool) -> None:
 
 def test_links_are_read_from_both_ends(database_url: str) -> None:
     async def body() -> None:
-        async with Open(database_url) as store:
+        async with opened(database_url) as store:
             for target in ("t2", "t1", "t3"):
                 await store.commit([tables.insert_link(A, R, "attached", "s1", target, "{}", 1.0)])
             await store.commit([tables.insert_link(A, R, "attached", "s0", "t2", "{}", 2.0)])
@@ -161,7 +147,7 @@ def test_links_are_read_from_both_ends(database_url: str) -> None:
 
 def test_change_numbers_grow_and_are_never_given_twice(database_url: str) -> None:
     async def body() -> None:
-        async with Open(database_url) as store:
+        async with opened(database_url) as store:
 
             async def last() -> int:
                 return int((await store.fetch(*tables.last_change()))[0]["seq"])
@@ -192,7 +178,7 @@ def test_change_numbers_grow_and_are_never_given_twice(database_url: str) -> Non
 
 def test_a_lease_has_one_owner(database_url: str) -> None:
     async def body() -> None:
-        async with Open(database_url) as store:
+        async with opened(database_url) as store:
 
             async def take(owner: str, now: float) -> bool:
                 return await tables.hold_lease(store, "sweep", owner, now, 30)
@@ -218,7 +204,7 @@ def test_a_lease_has_one_owner(database_url: str) -> None:
 
 def test_refusals_page_newest_first(database_url: str) -> None:
     async def body() -> None:
-        async with Open(database_url) as store:
+        async with opened(database_url) as store:
             for number in range(12):
                 refusal = tables.append_refusal(
                     at=float(number),
@@ -258,7 +244,7 @@ def test_refusals_page_newest_first(database_url: str) -> None:
 
 def test_the_audit_is_kept_and_trimmed(database_url: str) -> None:
     async def body() -> None:
-        async with Open(database_url) as store:
+        async with opened(database_url) as store:
             lines = [
                 {
                     "at": float(number),
@@ -289,7 +275,7 @@ def test_the_audit_is_kept_and_trimmed(database_url: str) -> None:
 
 def test_very_many_rows_go_in_several_commits(database_url: str) -> None:
     async def body() -> None:
-        async with Open(database_url) as store:
+        async with opened(database_url) as store:
             change = tables.append_change(A, R, "thing", "t", "updated", 1.0)
             for _ in range(4):
                 await store.commit([change] * (SLICE // 2))

@@ -9,7 +9,8 @@ from sekisho.mqtt.codec import encode
 from sekisho.mqtt.packets import Publish
 from unit.broker.test_websocket import BAD as BAD_FRAMES
 from unit.broker.test_websocket import WRONG, frame, request
-from unit.mqtt.cases import BAD, GOOD, LONG, N
+from unit.mqtt.bad_cases import BAD
+from unit.mqtt.cases import GOOD, LONG, N
 from unit.mqtt.test_fuzz import STREAMS
 from unit.mqtt.test_topics import FILTERS, MATCHES, TOPICS
 from unit.web.test_ordinary import ORDINARY, OTHER

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+from interop.packets import read_properties
+
 CONNECT, CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = range(1, 8)
 SUBACK, UNSUBACK, PINGRESP, DISCONNECT = 9, 11, 13, 14
 
@@ -57,7 +59,7 @@ class Watch:
             if self.version == 5:
                 # What cannot be read is not asked for: the node will not accept it either.
                 with contextlib.suppress(KeyError, IndexError, AssertionError):
-                    self.asked = properties_of(body, 10)[0]
+                    self.asked = read_properties(body, 10)[0]
         elif first in (0x40, 0x70) or (first == 0x50 and body[2:3] >= b"\x80"):
             self.open.discard(int.from_bytes(body[:2]))
 
@@ -92,7 +94,7 @@ class Watch:
         assert body[0] <= 1, "reserved flags"  # [MQTT-3.2.2-1]
         if self.version == 5:
             assert body[1] in CODES[CONNACK], f"CONNACK {body[1]:#x}"  # [MQTT-3.2.2-8]
-            assert AUTHENTICATION_METHOD not in properties_of(body, 2)[0]  # [MQTT-4.12.0-6]
+            assert AUTHENTICATION_METHOD not in read_properties(body, 2)[0]  # [MQTT-4.12.0-6]
         else:
             assert body[1] <= 5, f"return code {body[1]}"
         # [MQTT-3.2.2-6] [3.1.1 MQTT-3.2.2-4]
@@ -127,7 +129,7 @@ class Watch:
             # [MQTT-3.3.1-2] [MQTT-4.3.1-1] [3.1.1 MQTT-3.3.1-2] [3.1.1 MQTT-4.3.1-1]
             assert not dup, "a duplicate of QoS 0"
         if self.version == 5:
-            alias = properties_of(body, end)[0].get(ALIAS, 0)
+            alias = read_properties(body, end)[0].get(ALIAS, 0)
             # [MQTT-3.1.2-26] [MQTT-3.1.2-27] [MQTT-3.3.2-11]
             assert alias <= self.asked.get(ALIAS_MAXIMUM, 0), f"alias {alias}"
 
@@ -135,18 +137,12 @@ class Watch:
         """[MQTT-3.4.2-1] [MQTT-3.5.2-1] [MQTT-3.6.2-1] [MQTT-3.7.2-1] [MQTT-3.9.3-2] [MQTT-3.11.3-2]
         [MQTT-3.14.2-1]"""
         if kind in (SUBACK, UNSUBACK):
-            said = body[properties_of(body, 2)[1] :]
+            said = body[read_properties(body, 2)[1] :]
         elif kind == DISCONNECT:
             said = body[:1]
             self.over = True
-            found = properties_of(body, 1)[0] if len(body) > 1 else {}
+            found = read_properties(body, 1)[0] if len(body) > 1 else {}
             assert SESSION_EXPIRY not in found, "a session expiry of the server's"  # [MQTT-3.14.2-2]
         else:
             said = body[2:3]
         assert set(said) <= CODES[kind], f"packet {kind} says {said.hex()}"
-
-
-def properties_of(body: bytes, at: int) -> tuple[dict[int, Any], int]:
-    from interop.wire import read_properties  # which imports this module
-
-    return read_properties(body, at)

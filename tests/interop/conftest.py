@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from interop.authorizing import SETTINGS as AUTHORIZING
+from interop.claiming import claim as claim
+from interop.claiming import newcomer as newcomer
+from interop.claiming import templates as templates
 from interop.devices import ANYTHING, Factory
 from nodes import running
 

@@ -7,10 +7,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from api.authorities import Authority
 from api.servers import brought, server
-from interop.devices import Device, until
-from interop.wire import Wire
+from interop.devices import ANYTHING, Device, Factory, until
+from interop.wire import Closed, Wire
 
 NUMBERS = itertools.count(1)
 
@@ -72,6 +74,43 @@ class Domain:
         more = {"server_name": self.host, "check_name": True, "address": self.operator.node.mqtt} | more
         identity = who.identity if who is not None else None
         return Wire(more.pop("address"), self.operator.ca, identity, **more)
+
+
+@pytest.fixture(scope="module")
+def operator(node, tmp_path_factory):
+    """Of the module's node."""
+    return Operator(node, tmp_path_factory.mktemp("operator"))
+
+
+@pytest.fixture
+def domain(operator):
+    """One of the test's own; there may be ten at a time."""
+    domain = operator.domain()
+    yield domain
+    domain.delete()
+
+
+@pytest.fixture(scope="module")
+def device(node, tmp_path_factory):
+    """Makes a device of the module's node."""
+    return Factory(node, node.client("iot"), tmp_path_factory.mktemp("devices"))
+
+
+@pytest.fixture(scope="module")
+def who(device):
+    """A device that may do anything."""
+    return device("anything", statements=ANYTHING)
+
+
+def code(
+    domain: Domain, name: str, who: Device | None = None, *, at: Any = None, **connect: Any
+) -> int | None:
+    """How a CONNECT is answered, at the node or another address; None if it is not."""
+    with domain.wire(who, **({"address": at} if at is not None else {})) as wire:
+        try:
+            return wire.connect(name, **connect).code
+        except Closed:
+            return None
 
 
 def s_client(node: Any, name: str, *options: str) -> str:

@@ -6,8 +6,8 @@ import json
 import urllib.request
 from typing import Any
 
+from interop.claiming import ROLE
 from interop.devices import until
-from interop.test_fleet_provisioning import ROLE
 
 BUCKET = "factory"
 

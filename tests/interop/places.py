@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from interop.devices import ANYTHING, Device, Factory
-from interop.wire import Wire, packet, props, read_properties, read_text
+from interop.packets import packet, props, read_properties, read_text
+from interop.wire import Wire
 from nodes import Node, running
 
 SESSION_EXPIRY, RECEIVE_MAXIMUM, ALIAS_MAXIMUM, PACKET_MAXIMUM = 0x11, 0x21, 0x22, 0x27

@@ -14,7 +14,8 @@ import pytest
 from interop.clients import KINDS, Client, Door, Kind, Line, Loop
 from interop.clients.javascript import JavaScript
 from interop.devices import allow, until
-from interop.wire import Will, Wire
+from interop.packets import Will
+from interop.wire import Wire
 
 POLICY = [
     allow("Connect", "client/matrix-*"),

@@ -3,8 +3,8 @@
 import pytest
 
 from interop.conformance import Watch
+from interop.packets import connect_packet, whole_packets
 from interop.places import long, short
-from interop.wire import connect_packet, whole_packets
 
 CONNACK4, CONNACK5 = "20 02 00 00", "20 03 00 00 00"
 

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from interop.devices import ANYTHING, allow, new_key
-from interop.wire import Closed, Will, Wire, connect_packet, text
+from interop.packets import Will, connect_packet, text
+from interop.wire import Closed, Wire
 
 NOT_AUTHORIZED = 0x87
 

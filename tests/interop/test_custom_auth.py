@@ -24,7 +24,8 @@ from interop.authorizing import (
     wire,
 )
 from interop.devices import Factory, allow, until
-from interop.wire import CONNACK, Closed, connect_packet
+from interop.packets import CONNACK, connect_packet
+from interop.wire import Closed
 from sekisho.mqtt.reasons import Reason
 
 OTHER = rsa.generate_private_key(65537, 2048)

@@ -7,8 +7,11 @@ import json
 import pytest
 
 from interop.authorizing import SETTINGS, create, username
-from interop.devices import ANYTHING, Factory, until
-from interop.domains import Operator
+from interop.devices import ANYTHING, until
+from interop.domains import code
+from interop.domains import device as device
+from interop.domains import domain as domain
+from interop.domains import operator as operator
 from interop.sockets import Frames, Refused
 from interop.wire import Closed
 from nodes import running
@@ -18,18 +21,6 @@ from nodes import running
 def node(tmp_path_factory):
     with running(tmp_path_factory.mktemp("custom") / "node", *SETTINGS) as node:
         yield node
-
-
-@pytest.fixture(scope="module")
-def operator(node, tmp_path_factory):
-    return Operator(node, tmp_path_factory.mktemp("operator"))
-
-
-@pytest.fixture
-def domain(operator):
-    domain = operator.domain()
-    yield domain
-    domain.delete()
 
 
 @pytest.fixture
@@ -42,20 +33,6 @@ def own(operator, domain, name):
         authorizerConfig={"defaultAuthorizerName": made, "allowAuthorizerOverride": False},
     )
     return made
-
-
-@pytest.fixture(scope="module")
-def device(node, tmp_path_factory):
-    return Factory(node, node.client("iot"), tmp_path_factory.mktemp("devices"))
-
-
-def code(domain, name, who=None, **connect):
-    """How a CONNECT is answered; 'closed' if it is not."""
-    with domain.wire(who) as wire:
-        try:
-            return wire.connect(name, **connect).code
-        except Closed:
-            return "closed"
 
 
 def why(node):

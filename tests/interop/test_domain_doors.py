@@ -11,8 +11,12 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
-from interop.devices import ANYTHING, Factory, until
-from interop.domains import Operator
+from interop.devices import ANYTHING, until
+from interop.domains import code
+from interop.domains import device as device
+from interop.domains import domain as domain
+from interop.domains import operator as operator
+from interop.domains import who as who
 from interop.sockets import Frames, Refused, credentials, presigned
 from interop.wire import Closed, Wire, tls_context
 from nodes import running
@@ -37,28 +41,6 @@ def node(tmp_path_factory, folder):
             yield node
     finally:
         del os.environ["CHECKS_FOLDER"]
-
-
-@pytest.fixture(scope="module")
-def operator(node, tmp_path_factory):
-    return Operator(node, tmp_path_factory.mktemp("operator"))
-
-
-@pytest.fixture
-def domain(operator):
-    domain = operator.domain()
-    yield domain
-    domain.delete()
-
-
-@pytest.fixture(scope="module")
-def device(node, tmp_path_factory):
-    return Factory(node, node.client("iot"), tmp_path_factory.mktemp("devices"))
-
-
-@pytest.fixture(scope="module")
-def who(device):
-    return device("anything", statements=ANYTHING)
 
 
 class Ways:
@@ -217,11 +199,7 @@ def test_a_function_is_asked_at_every_connect(node, folder, asked, device, name,
         return [event for event in events(folder) if event["principalId"] == who.certificate_id]
 
     def connects():
-        with asked.wire(who) as wire:
-            try:
-                return wire.connect(name).code == 0
-            except Closed:
-                return False
+        return code(asked, name, who) == 0
 
     until(lambda: connects() == comes and mine())
     before = len(mine())

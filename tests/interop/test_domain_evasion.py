@@ -8,9 +8,13 @@ import ssl
 
 import pytest
 
-from interop.devices import ANYTHING, Factory, until
-from interop.domains import Operator
-from interop.wire import connect_packet, tls_context
+from interop.devices import until
+from interop.domains import device as device
+from interop.domains import domain as domain
+from interop.domains import operator as operator
+from interop.domains import who as who
+from interop.packets import connect_packet
+from interop.wire import tls_context
 from nodes import running
 
 CONNACK = 0x20
@@ -20,18 +24,6 @@ CONNACK = 0x20
 def node(tmp_path_factory):
     with running(tmp_path_factory.mktemp("evasion") / "node") as node:
         yield node
-
-
-@pytest.fixture
-def domain(node, tmp_path):
-    domain = Operator(node, tmp_path).domain()
-    yield domain
-    domain.delete()
-
-
-@pytest.fixture(scope="module")
-def who(node, tmp_path_factory):
-    return Factory(node, node.client("iot"), tmp_path_factory.mktemp("devices"))("who", statements=ANYTHING)
 
 
 # --- the certificate, where something else is asked for ----------------------------------------------------

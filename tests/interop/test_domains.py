@@ -13,9 +13,13 @@ from awsiot import mqtt5_client_builder
 
 from interop.accounts import refused
 from interop.devices import ANYTHING, Factory, allow, until
-from interop.domains import Operator, certificates_in, s_client, served
+from interop.domains import Operator, certificates_in, code, s_client, served
+from interop.domains import device as device
+from interop.domains import domain as domain
+from interop.domains import operator as operator
+from interop.domains import who as who
 from interop.proxy import proxy
-from interop.wire import Closed, Wire, tls_context
+from interop.wire import Wire, tls_context
 from nodes import running
 from sekisho.logic.endpoints import host_name
 
@@ -30,32 +34,9 @@ def node(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def operator(node, tmp_path_factory):
-    return Operator(node, tmp_path_factory.mktemp("operator"))
-
-
-@pytest.fixture(scope="module")
-def domain(operator):
+def standing(operator):
     """One that the tests leave as it is."""
     return operator.domain()
-
-
-@pytest.fixture
-def mine(operator):
-    """One of the test's own; there may be ten at a time."""
-    domain = operator.domain()
-    yield domain
-    domain.delete()
-
-
-@pytest.fixture(scope="module")
-def device(node, tmp_path_factory):
-    return Factory(node, node.client("iot"), tmp_path_factory.mktemp("devices"))
-
-
-@pytest.fixture(scope="module")
-def anything(device):
-    return device("anything", statements=ANYTHING)
 
 
 def connected(wire, client_id):
@@ -63,45 +44,45 @@ def connected(wire, client_id):
     return wire
 
 
-def test_openssl_is_shown_the_certificate_and_its_chain(node, operator, domain):
-    told = s_client(node, domain.host, "-CAfile", operator.ca, "-verify_hostname", domain.host)
+def test_openssl_is_shown_the_certificate_and_its_chain(node, operator, standing):
+    told = s_client(node, standing.host, "-CAfile", operator.ca, "-verify_hostname", standing.host)
     assert "Verify return code: 0 (ok)" in told
-    assert certificates_in(told)[:2] == [domain.papers.pem, operator.authority.pem]
+    assert certificates_in(told)[:2] == [standing.papers.pem, operator.authority.pem]
 
 
 @pytest.mark.parametrize("name", ["localhost", "elsewhere.example.com"])
-def test_all_other_names_have_the_nodes_own(node, domain, name):
+def test_all_other_names_have_the_nodes_own(node, standing, name):
     assert "OU=Sekisho" in s_client(node, name).replace(" ", "")
-    assert served(node, name) != domain.papers.pem
+    assert served(node, name) != standing.papers.pem
 
 
-def test_the_name_is_among_those_for_etc_hosts(node, domain):
+def test_the_name_is_among_those_for_etc_hosts(node, standing):
     def named():
-        (line,) = [line for line in node.command("hosts").splitlines() if domain.host in line.split()]
+        (line,) = [line for line in node.command("hosts").splitlines() if standing.host in line.split()]
         return line.startswith("127.0.0.1 ")
 
     until(named)
-    assert f"{HERE:<16}{domain.name:<24}{domain.host}" in node.command("account", "list")
+    assert f"{HERE:<16}{standing.name:<24}{standing.host}" in node.command("account", "list")
 
 
-def test_mosquitto_comes_by_the_name(node, operator, domain, anything, name):
-    with proxy(node.mqtt) as (address, port), connected(anything.wire(), f"{name}-hears") as hears:
+def test_mosquitto_comes_by_the_name(node, operator, standing, who, name):
+    with proxy(node.mqtt) as (address, port), connected(who.wire(), f"{name}-hears") as hears:
         hears.subscribe(name)
-        command = ["mosquitto_pub", "-h", domain.host, "-p", "8883", "-t", name, "-m", "hello", "-q", "1"]
-        command += ["--cafile", operator.ca, "--cert", str(anything.certificate), "--key", str(anything.key)]
+        command = ["mosquitto_pub", "-h", standing.host, "-p", "8883", "-t", name, "-m", "hello", "-q", "1"]
+        command += ["--cafile", operator.ca, "--cert", str(who.certificate), "--key", str(who.key)]
         command += ["--proxy", f"socks5h://{address}:{port}", "-i", name]
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
         assert (done.returncode, done.stderr) == (0, "")
         assert hears.message().payload == b"hello"
 
 
-def test_the_device_sdk_comes_by_the_name(node, operator, domain, anything, name):
+def test_the_device_sdk_comes_by_the_name(node, operator, standing, who, name):
     with proxy(node.mqtt) as (address, port):
         connacks, stopped = queue.Queue(), queue.Queue()
         client = mqtt5_client_builder.mtls_from_path(
-            cert_filepath=str(anything.certificate),
-            pri_key_filepath=str(anything.key),
-            endpoint=domain.host,
+            cert_filepath=str(who.certificate),
+            pri_key_filepath=str(who.key),
+            endpoint=standing.host,
             port=8883,
             ca_filepath=operator.ca,
             http_proxy_options=http.HttpProxyOptions(
@@ -131,18 +112,18 @@ OLD, UNLISTED = "ECDHE-ECDSA-AES128-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"
         ("TLS12_1_0_2015_01", {"1.2"}),
     ],
 )
-def test_a_security_policy_says_which_versions_there_are(node, mine, policy, versions):
+def test_a_security_policy_says_which_versions_there_are(node, domain, policy, versions):
     """Also to a client that would take either."""
-    mine.change(tlsConfig={"securityPolicy": f"IoTSecurityPolicy_{policy}"})
+    domain.change(tlsConfig={"securityPolicy": f"IoTSecurityPolicy_{policy}"})
     newest = f"New, TLSv{max(versions)}"
-    until(lambda: newest in s_client(node, mine.host))
+    until(lambda: newest in s_client(node, domain.host))
     for version in ("1.2", "1.3"):
-        told = s_client(node, mine.host, f"-tls{version.replace('.', '_')}")
+        told = s_client(node, domain.host, f"-tls{version.replace('.', '_')}")
         agreed = f"New, TLSv{version}, Cipher is" in told
         assert (agreed, "alert protocol version" in told) == (version in versions, version not in versions)
     if "1.2" in versions:
-        assert f"Cipher is {OLD}" in s_client(node, mine.host, "-tls1_2", "-cipher", OLD)
-        assert "handshake failure" in s_client(node, mine.host, "-tls1_2", "-cipher", UNLISTED)
+        assert f"Cipher is {OLD}" in s_client(node, domain.host, "-tls1_2", "-cipher", OLD)
+        assert "handshake failure" in s_client(node, domain.host, "-tls1_2", "-cipher", UNLISTED)
 
 
 def test_the_policy_of_the_default_endpoint_is_of_its_full_name(node, operator):
@@ -164,42 +145,34 @@ def test_the_policy_of_the_default_endpoint_is_of_its_full_name(node, operator):
     until(lambda: "Cipher is ECDHE" in s_client(node, full, "-tls1_2"))
 
 
-def test_a_certificate_that_is_imported_again_is_served_and_nobody_is_cut(node, mine, anything, name):
-    with connected(mine.wire(anything), name) as wire:
-        new = mine.bring()
-        until(lambda: served(node, mine.host) == new.pem)
+def test_a_certificate_that_is_imported_again_is_served_and_nobody_is_cut(node, domain, who, name):
+    with connected(domain.wire(who), name) as wire:
+        new = domain.bring()
+        until(lambda: served(node, domain.host) == new.pem)
         wire.ping()
-        with connected(mine.wire(anything), f"{name}-new"):
+        with connected(domain.wire(who), f"{name}-new"):
             pass
         wire.ping()
 
 
-def test_while_the_new_one_is_wrong_the_old_one_is_served(node, mine):
-    mine.bring("other.example.com")
-    mine.operator.domain().delete()  # a change after it
-    assert served(node, mine.host) == mine.papers.pem
-    new = mine.bring()
-    until(lambda: served(node, mine.host) == new.pem)
+def test_while_the_new_one_is_wrong_the_old_one_is_served(node, domain):
+    domain.bring("other.example.com")
+    domain.operator.domain().delete()  # a change after it
+    assert served(node, domain.host) == domain.papers.pem
+    new = domain.bring()
+    until(lambda: served(node, domain.host) == new.pem)
 
 
-def test_a_domain_that_is_disabled_refuses_and_says_so(node, mine, anything, name):
-    with connected(mine.wire(anything), f"{name}-stays") as stays:
-        mine.change(domainConfigurationStatus="DISABLED")
+def test_a_domain_that_is_disabled_refuses_and_says_so(node, domain, who, name):
+    with connected(domain.wire(who), f"{name}-stays") as stays:
+        domain.change(domainConfigurationStatus="DISABLED")
 
-        def is_refused():
-            with mine.wire(anything) as wire:
-                try:
-                    wire.connect(name)
-                except Closed:
-                    return True
-            return False
-
-        until(is_refused)
+        until(lambda: code(domain, name, who) is None)
         (found,) = node.client("sekisho").list_refusals(clientId=name, maxResults=1)["refusals"]
         assert "NOT_AUTHENTICATED" in found["reason"] and "is DISABLED" in found["reason"]
         stays.ping()
-        mine.change(domainConfigurationStatus="ENABLED")
-        until(lambda: not is_refused())
+        domain.change(domainConfigurationStatus="ENABLED")
+        until(lambda: code(domain, name, who) is not None)
         stays.ping()
 
 
@@ -209,12 +182,12 @@ def test_a_domain_that_is_deleted_is_served_no_more(node, operator):
     until(lambda: "OU=Sekisho" in s_client(node, domain.host).replace(" ", ""))
 
 
-def test_policies_know_the_name(node, device, domain, mine, name):
-    condition = {"StringEquals": {"iot:DomainName": domain.host}}
+def test_policies_know_the_name(node, device, standing, domain, name):
+    condition = {"StringEquals": {"iot:DomainName": standing.host}}
     who = device("named", statements=[allow("Connect", "*", Condition=condition)])
-    with connected(domain.wire(who), name):
+    with connected(standing.wire(who), name):
         pass
-    refused(mine.wire(who), name)
+    refused(domain.wire(who), name)
 
 
 def test_a_name_leads_to_its_account_and_region(node, tmp_path, name):
@@ -234,10 +207,10 @@ def test_a_name_leads_to_its_account_and_region(node, tmp_path, name):
     refused(Wire(node.mqtt, node.ca, who.identity), name)
 
 
-def test_a_client_that_says_its_name_slowly_is_heard(node, operator, domain):
+def test_a_client_that_says_its_name_slowly_is_heard(node, operator, standing):
     context = tls_context(operator.ca)
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = context.wrap_bio(incoming, outgoing, server_hostname=domain.host)
+    tls = context.wrap_bio(incoming, outgoing, server_hostname=standing.host)
     with socket.create_connection(node.mqtt, timeout=10) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         done = False
@@ -250,17 +223,17 @@ def test_a_client_that_says_its_name_slowly_is_heard(node, operator, domain):
                 for at in range(0, len(hello), 50):
                     sock.sendall(hello[at : at + 50])
                 incoming.write(sock.recv(65536))
-        assert tls.getpeercert()["subjectAltName"] == (("DNS", domain.host),)
+        assert tls.getpeercert()["subjectAltName"] == (("DNS", standing.host),)
 
 
 @pytest.mark.parametrize(
     "first",
     [b"\x16", b"\x16\x03\x01\x02\x00", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff" + bytes(20)],
 )
-def test_whoever_says_something_else_first_takes_nothing_from_others(node, domain, anything, name, first):
+def test_whoever_says_something_else_first_takes_nothing_from_others(node, standing, who, name, first):
     with socket.create_connection(node.mqtt, timeout=10) as sock:
         sock.sendall(first)
-        with connected(domain.wire(anything), name) as wire:
+        with connected(standing.wire(who), name) as wire:
             wire.ping()
 
 
@@ -288,12 +261,4 @@ def test_all_nodes_of_a_database_hear_of_it(postgres_server, tmp_path, name):
         until(lambda: served(two, domain.host) == new.pem)
         who = Factory(one, operator.iot, tmp_path)("anything", statements=ANYTHING)
         domain.change(domainConfigurationStatus="DISABLED")
-
-        def is_refused():
-            with domain.wire(who, address=two.mqtt) as wire:
-                try:
-                    return wire.connect(name).code != 0
-                except Closed:
-                    return True
-
-        until(is_refused)
+        until(lambda: code(domain, name, who, at=two.mqtt) != 0)

@@ -8,8 +8,9 @@ import pytest
 
 from interop.accounts import DEFAULT, HERE, THERE, Tenant, at, connects, refused, request
 from interop.devices import until
+from interop.packets import Will
 from interop.sockets import Frames, presigned
-from interop.wire import Will, Wire
+from interop.wire import Wire
 from nodes import running
 from sekisho.cli.commands import read_credentials
 

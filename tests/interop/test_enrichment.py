@@ -9,8 +9,8 @@ import json
 import pytest
 
 from interop.devices import ANYTHING, WITHIN, until
+from interop.packets import text
 from interop.test_https_publish import post
-from interop.wire import text
 
 NUMBERS = itertools.count(1)
 USER_PROPERTY = 0x26

@@ -5,20 +5,10 @@ from __future__ import annotations
 import pytest
 
 from interop.devices import until
+from interop.exactly_once import NOT_FOUND, PUBCOMP, PUBREC, PUBREL, get_whole, hear, put, put_whole, say
+from interop.extended import EXTENDED
+from interop.packets import PINGRESP, packet, publish_packet
 from interop.places import Seen, payloads, place
-from interop.test_exactly_once import (
-    NOT_FOUND,
-    PUBCOMP,
-    PUBREC,
-    PUBREL,
-    get_whole,
-    hear,
-    put,
-    put_whole,
-    say,
-)
-from interop.test_extended import EXTENDED
-from interop.wire import PINGRESP, packet, publish_packet
 
 PUBLISHES, PUBLISHES_OUT, UNRELEASED = 10, 12, 14
 RECEIVE_MAXIMUM_EXCEEDED = 0x93

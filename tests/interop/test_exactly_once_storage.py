@@ -9,10 +9,11 @@ import sqlite3
 import pytest
 
 from interop.devices import until
+from interop.exactly_once import PUBCOMP, PUBREC, PUBREL, get_whole, hear, put, put_whole, say
+from interop.extended import EXTENDED
+from interop.packets import PUBLISH
 from interop.places import RECEIVE_MAXIMUM, UNLIMITED, Seen, payloads, place, short
-from interop.test_exactly_once import PUBCOMP, PUBREC, PUBREL, get_whole, hear, put, put_whole, say
-from interop.test_extended import EXTENDED
-from interop.wire import PUBLISH, Closed
+from interop.wire import Closed
 
 UNSPECIFIED_ERROR, QUOTA = 0x80, 0x97
 ONE_AT_A_TIME = short(RECEIVE_MAXIMUM, 1)

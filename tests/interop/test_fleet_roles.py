@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
+from interop.claiming import Newcomer, body, provision, status_of
 from interop.devices import allow, document
-from interop.test_fleet_provisioning import Newcomer, body, provision, status_of
 
 
 def test_a_template_does_no_more_than_its_role_may(node, iot, device, name):

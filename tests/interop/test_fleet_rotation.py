@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from api.making import ROLE
+from interop.claiming import CSR, body, provision, status_of
 from interop.devices import allow, document, new_csr, new_key
-from interop.test_fleet_provisioning import CSR, body, provision, status_of
 from interop.wire import Wire
 
 TEMPLATE = "rotation"

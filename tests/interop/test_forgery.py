@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from interop.devices import until
+from interop.packets import Will
 from interop.places import long, place
-from interop.wire import Will
 
 WILL_DELAY = 24
 EVENT = "$aws/events/thing/camera/created"

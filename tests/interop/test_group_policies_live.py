@@ -10,7 +10,7 @@ import pytest
 from interop.devices import WITHIN, allow, deny, document, until
 from interop.providers import ask, may_assume, trusting
 from interop.test_https_publish import post
-from interop.test_policies_live import NOT_AUTHORIZED, assert_cut_within, may_publish
+from interop.verdicts import NOT_AUTHORIZED, assert_cut_within, may_publish
 
 NUMBERS = itertools.count(1)
 PREFIX = "arn:aws:iot:us-east-1:000000000000:thinggroup/"

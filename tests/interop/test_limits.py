@@ -7,8 +7,9 @@ import time
 import pytest
 
 from interop.devices import until
+from interop.packets import PUBACK, publish_packet
 from interop.places import REASON_STRING, UNLIMITED, Place, payloads, place, short
-from interop.wire import PUBACK, Closed, publish_packet
+from interop.wire import Closed
 
 QUOTA_EXCEEDED = 0x97
 

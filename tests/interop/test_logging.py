@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from interop.devices import ANYTHING, allow, until
+from interop.packets import Will
 from interop.places import UNLIMITED, place
-from interop.wire import Closed, Will
+from interop.wire import Closed
 from nodes import Node
 
 ROLE = "arn:aws:iam::000000000000:role/logging"

@@ -7,6 +7,7 @@ import struct
 import pytest
 
 from interop.devices import allow
+from interop.packets import PUBACK, packet, props, publish_packet, text
 from interop.places import (
     ALIAS,
     ALIAS_MAXIMUM,
@@ -23,7 +24,6 @@ from interop.places import (
     place,
     short,
 )
-from interop.wire import PUBACK, packet, props, publish_packet, text
 
 FORMAT, CONTENT_TYPE, RESPONSE_TOPIC, CORRELATION, USER = 0x01, 0x03, 0x08, 0x09, 0x26
 ASSIGNED, KEEP_ALIVE, PROBLEM = 0x12, 0x13, 0x17

@@ -7,9 +7,9 @@ import pytest
 
 from api.making import ROLE
 from api.newcomer import CREATE, CSR, PROVISION, Newcomer
+from interop.claiming import body
 from interop.devices import ANYTHING, document
 from interop.places import place
-from interop.test_fleet_provisioning import body
 
 TEMPLATE = "cbor"
 

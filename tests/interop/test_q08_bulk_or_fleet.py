@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from interop.claiming import CSR, ROLE, Newcomer, claim_statements, provision
 from interop.devices import Device, allow, document, new_csr, new_key
 from interop.in_bulk import BUCKET, bulk
-from interop.test_fleet_provisioning import CSR, ROLE, Newcomer, provision
 
 POLICY = "q08-device"
 FLEET = "q08"
@@ -91,17 +91,7 @@ def test_q08_in_fleet_provisioning_it_is_made_when_the_device_first_connects(nod
     iot.create_provisioning_template(
         templateName=FLEET, templateBody=SAME_TEMPLATE, enabled=True, provisioningRoleArn=ROLE
     )
-    asks = ("$aws/certificates/create*", "$aws/provisioning-templates/*/provision/*")
-    claim = device(
-        "q08-claim",
-        thing=False,
-        statements=[
-            allow("Connect", "*"),
-            allow("Publish", *(f"topic/{topic}" for topic in asks)),
-            allow("Receive", *(f"topic/{topic}" for topic in asks)),
-            allow("Subscribe", *(f"topicfilter/{topic}" for topic in asks)),
-        ],
-    )
+    claim = device("q08-claim", thing=False, statements=claim_statements())
     before = certificates(iot)
     key, key_pem = new_key()
     with claim.online("first-boot") as wire:

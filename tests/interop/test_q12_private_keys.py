@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from api.making import ROLE
+from interop.claiming import CREATE, body
 from interop.devices import ANYTHING, Factory
-from interop.test_fleet_provisioning import CREATE, body
-from interop.wire import PUBACK, publish_packet
+from interop.packets import PUBACK, publish_packet
 from nodes import running
 
 TEMPLATE = "q12"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from interop.devices import allow, until
+from interop.packets import Will
 from interop.places import MESSAGE_EXPIRY, UNLIMITED, Seen, disconnect, long, payloads, place, short
-from interop.wire import Closed, Will
+from interop.wire import Closed
 
 NOT_AUTHORIZED = 0x87
 AS_PUBLISHED, IF_NEW, NEVER = 0x08, 0x10, 0x20

@@ -13,7 +13,8 @@ from cryptography.x509 import ocsp
 
 from api.authorities import Authority
 from interop.devices import until
-from interop.domains import Operator, s_client
+from interop.domains import operator as operator
+from interop.domains import s_client
 from nodes import running
 
 HOUR = timedelta(hours=1)
@@ -69,11 +70,6 @@ class Responder:
 def node(tmp_path_factory):
     with running(tmp_path_factory.mktemp("stapling") / "node") as node:
         yield node
-
-
-@pytest.fixture(scope="module")
-def operator(node, tmp_path_factory):
-    return Operator(node, tmp_path_factory.mktemp("operator"))
 
 
 @pytest.fixture

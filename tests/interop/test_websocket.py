@@ -14,9 +14,10 @@ from awsiot import mqtt5_client_builder, mqtt_connection_builder
 from botocore.credentials import Credentials
 from wsproto.events import CloseConnection, Ping, TextMessage
 
+from interop.packets import CONNACK, SUBACK, Will, connect_packet, publish_packet, subscribe_packet
 from interop.places import UNLIMITED
 from interop.sockets import Refused, SocketWire, credentials, host_of, presigned, secure, signed_headers
-from interop.wire import CONNACK, SUBACK, Closed, Will, connect_packet, publish_packet, subscribe_packet
+from interop.wire import Closed
 from nodes import running
 
 PATIENCE = 10

@@ -8,7 +8,7 @@ import socket
 import ssl
 from typing import Any
 
-from interop.wire import (
+from interop.packets import (
     CONNACK,
     PUBACK,
     PUBLISH,

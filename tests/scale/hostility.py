@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 from interop.devices import ANYTHING, Factory
-from interop.wire import (
+from interop.packets import (
     Will,
     connect_packet,
     packet,

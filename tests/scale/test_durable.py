@@ -9,8 +9,9 @@ import threading
 import pytest
 
 from interop.devices import until
+from interop.packets import PUBACK, publish_packet
 from interop.places import UNLIMITED, place
-from interop.wire import PUBACK, Closed, Wire, publish_packet
+from interop.wire import Closed, Wire
 
 ROUNDS = 20
 PUBLISHERS = 2

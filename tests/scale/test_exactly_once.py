@@ -10,8 +10,9 @@ from collections import Counter
 import pytest
 
 from interop.devices import until
+from interop.packets import PUBLISH, packet, publish_packet, read_text
 from interop.places import UNLIMITED, place
-from interop.wire import PUBLISH, Closed, Wire, packet, publish_packet, read_text
+from interop.wire import Closed, Wire
 
 ROUNDS = 12
 AT_ONCE = 20

@@ -16,7 +16,8 @@ import termios
 import pytest
 
 from interop.devices import until
-from interop.wire import Will, Wire, packet, publish_packet
+from interop.packets import Will, packet, publish_packet
+from interop.wire import Wire
 from nodes import running
 from scale.hostility import assert_quiet, device_on
 

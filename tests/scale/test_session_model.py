@@ -19,6 +19,7 @@ from hypothesis.stateful import (
 )
 
 from scale.inprocess import House
+from scale.sessiondeath import kill
 from scale.sessionmodel import World
 
 CLIENTS = ["one", "two", "three"]
@@ -100,7 +101,7 @@ class Sessions(RuleBasedStateMachine):
                 steps, turns, back = death
                 for step in steps:
                     self.world.house.step(step)
-                self.world.kill(turns)
+                kill(self.world, turns)
                 if back:
                     self.world.all_back()
         except BaseException:

@@ -1,11 +1,13 @@
 """The house: which room may import which, what the pure rooms must not know, how long a file may be."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "sekisho"
+TESTS = Path(__file__).parents[1]
 
 MAY_IMPORT = {
     "mqtt": set(),
@@ -88,6 +90,13 @@ def test_a_file_says_what_it_is_and_stays_readable(path):
     assert text.count("\n") <= LONGEST, "split it"
 
 
+def test_test_files_stay_readable_too():
+    """Not what other people's packages bring along."""
+    own = [path for path in TESTS.rglob("*.py") if "node_modules" not in path.parts]
+    assert len(own) > 300
+    assert [str(path) for path in own if path.read_text().count("\n") > LONGEST] == []
+
+
 COMPILED = ("mqtt", "broker", "bus", "clock")
 KEYWORDS = {"_asm", "_const", "_imag", "_inline", "_real", "_signed", "_thread", "_typeof", "_volatile"}
 """Attributes that mypyc would give names that are keywords of GNU C: it puts an underscore before each."""
@@ -101,3 +110,16 @@ def test_no_attribute_becomes_a_keyword_of_c(path):
 
 def test_every_room_is_in_the_table():
     assert {room_of(path) for path in files()} <= MAY_IMPORT.keys() | ANYTHING
+
+
+def test_the_document_has_the_same_table():
+    table = {}
+    for line in (SOURCE.parents[1] / "ARCHITECTURE.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        rooms = [name.removesuffix(".py").removesuffix("/") for name in re.findall("`([^`]+)`", cells[0])]
+        if len(cells) == 3 and rooms:
+            table |= dict.fromkeys(
+                rooms, ANYTHING if cells[2] == "anything" else set(re.findall("`([^`]+)`", cells[2]))
+            )
+    assert {room: may for room, may in table.items() if may is not ANYTHING} == MAY_IMPORT
+    assert {room for room, may in table.items() if may is ANYTHING} == ANYTHING - {"__init__"}

@@ -18,10 +18,11 @@ def open_objects(url: str, region: str, now: Callable[[], float]) -> Objects:
         return FolderObjects(Path(rest), now)
     if scheme == "s3":
         parts = urlsplit(rest)
+        if parts.username or parts.password or parts.query:
+            raise ObjectsError(
+                "objects: credentials come from the environment (AWS_ACCESS_KEY_ID, …), not from the URL"
+            )
         if parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/"):
-            if parts.username or parts.password or parts.query:
-                raise ObjectsError(
-                    "objects: credentials come from the environment (AWS_ACCESS_KEY_ID, …), not from the URL"
-                )
             return EndpointObjects(rest, region)
-    raise ObjectsError(f"objects = {url!r}: expected file:PATH or s3:https://host:port")
+    shown = url.rpartition("@")[2]  # before it there may be credentials
+    raise ObjectsError(f"objects = {shown!r}: expected file:PATH or s3:https://host:port")

@@ -26,6 +26,7 @@ from sekisho.services.domain_configurations import MOST as DOMAINS
 from sekisho.services.paging import DEFAULT_PAGE, key, token
 from sekisho.services.served_certificates import CONFIGURATION
 from sekisho.services.tagging import drop_tags, put_tags
+from sekisho.services.taken import require_free
 from sekisho.services.work import Document
 
 AMONG_ACTIVE = "activeauthorizer"
@@ -50,13 +51,8 @@ async def create_authorizer(
     enableCachingForHttp: bool | None = None,
 ) -> Document:
     name = authorizerName
-    existing = await call.work.get(KIND, name)
-    if existing is not None:
-        raise ResourceAlreadyExistsException(
-            f"Authorizer {name} already exists",
-            resourceId=name,
-            resourceArn=existing["authorizerArn"],
-        )
+    words = f"Authorizer {name} already exists"
+    await require_free(call, KIND, name, "authorizer", words)
     arn = call.arn(KIND, name)
     authorizer = {
         "authorizerName": name,

@@ -6,15 +6,13 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sekisho.aws.errors import (
-    InvalidRequestException,
-    ResourceAlreadyExistsException,
-)
+from sekisho.aws.errors import InvalidRequestException
 from sekisho.services.billing import KIND, MEMBER, billing_group_of
 from sekisho.services.call import Call
 from sekisho.services.detaching import detach_all, detached
-from sekisho.services.paging import before, cut, key, page_of
+from sekisho.services.paging import before, key, links_to, page_of
 from sekisho.services.tagging import drop_tags, put_tags
+from sekisho.services.taken import same_or_taken
 from sekisho.services.targets import named
 from sekisho.services.versions import expect_version
 from sekisho.services.work import Document
@@ -31,13 +29,9 @@ async def create_billing_group(
     properties = dict(billingGroupProperties or {})
     existing = await call.work.get(KIND, billingGroupName)
     if existing is not None:
-        if existing["billingGroupProperties"] == properties:
-            return existing
-        raise ResourceAlreadyExistsException(
-            f"Billing group {billingGroupName} already exists with different properties",
-            resourceId=existing["billingGroupId"],
-            resourceArn=existing["billingGroupArn"],
-        )
+        same = existing["billingGroupProperties"] == properties
+        words = f"Billing group {billingGroupName} already exists with different properties"
+        return same_or_taken(existing, same, "billingGroup", billingGroupName, words)
     await detached(call, MEMBER, KIND, billingGroupName)
     arn = call.arn(KIND, billingGroupName)
     await put_tags(call, arn, tags)
@@ -131,9 +125,7 @@ async def list_things_in_billing_group(
     call: Call, billingGroupName: str, nextToken: str | None = None, maxResults: int | None = None
 ) -> Document:
     await call.require(KIND, billingGroupName)
-    limit = maxResults or PAGE
-    links = await call.work.links_to(MEMBER, billingGroupName, after=key(nextToken), limit=limit + 1)
-    links, following = cut(links, limit, "source")
+    links, following = await links_to(call.work, MEMBER, billingGroupName, nextToken, maxResults or PAGE)
     return {"things": [link.source for link in links], "nextToken": following}
 
 

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sekisho.aws.errors import (
-    InvalidRequestException,
-    LimitExceededException,
-    ResourceAlreadyExistsException,
-)
+from sekisho.aws.errors import InvalidRequestException, LimitExceededException
 from sekisho.logic.function_names import why_not_callable
 from sekisho.services.call import Call
 from sekisho.services.default_provider import DEFAULT, KIND, OPERATION, default_provider
 from sekisho.services.tagging import drop_tags, put_tags
+from sekisho.services.taken import repeats, same_or_taken
 from sekisho.services.work import Document
 
 
@@ -31,13 +28,9 @@ async def create_certificate_provider(
     _check_function(call, lambdaFunctionArn)
     existing = await call.work.get(KIND, name)
     if existing is not None:
-        if clientToken and clientToken == existing.get("clientToken"):
-            return existing
-        raise ResourceAlreadyExistsException(
-            f"Certificate provider {name} already exists",
-            resourceId=name,
-            resourceArn=existing["certificateProviderArn"],
-        )
+        same = repeats(existing, clientToken)
+        words = f"Certificate provider {name} already exists"
+        return same_or_taken(existing, same, "certificateProvider", name, words)
     other = await default_provider(call)
     if other is not None:
         raise LimitExceededException(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from cryptography import x509
 
-from sekisho.aws.errors import ResourceAlreadyExistsException
 from sekisho.logic.certificates import certificate_id, certificate_pem
 from sekisho.services.call import Call
+from sekisho.services.taken import refuse_taken
 from sekisho.services.work import Document, Work
 
 
@@ -81,8 +81,4 @@ async def drop_attachments(work: Work, certificate: Document) -> None:
 async def require_unregistered(call: Call, id: str, kind: str) -> None:
     existing = await call.work.get_unlikely(kind, id)
     if existing is not None:
-        raise ResourceAlreadyExistsException(
-            "The certificate is already provisioned or registered",
-            resourceId=id,
-            resourceArn=existing["certificateArn"],
-        )
+        refuse_taken(existing, "certificate", id, "The certificate is already provisioned or registered")

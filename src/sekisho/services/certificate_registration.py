@@ -20,7 +20,7 @@ from sekisho.services.certificate_records import (
 )
 from sekisho.services.issuers import issuer_of
 from sekisho.services.multi_account import check_certificate
-from sekisho.services.paging import DEFAULT_PAGE, created_key, page_of
+from sekisho.services.paging import by_age, page_of
 from sekisho.services.work import Document
 
 
@@ -58,13 +58,7 @@ async def list_certificates_by_ca(
     ascendingOrder: bool | None = None,
 ) -> Document:
     """Those that are registered under a CA, also after that has gone; newest first."""
-    page, after = await call.work.page(
-        issued_kind(caCertificateId),
-        created_key(marker),
-        pageSize or DEFAULT_PAGE,
-        by_created=True,
-        ascending=bool(ascendingOrder),
-    )
+    page, after = await by_age(call.work, issued_kind(caCertificateId), marker, pageSize, ascendingOrder)
     found = [await call.work.get("cert", id) for id, _ in page]
     return page_of([one for one in found if one is not None], after, "certificates", "nextMarker")
 

@@ -20,7 +20,7 @@ from sekisho.logic.lifecycle import check_transfer
 from sekisho.services.call import Call
 from sekisho.services.certificate_records import drop_attachments, drop_certificate, put_certificate
 from sekisho.services.multi_account import check_new_owner
-from sekisho.services.paging import DEFAULT_PAGE, created_key, page_of
+from sekisho.services.paging import by_age, page_of
 from sekisho.services.places import ACCOUNT
 from sekisho.services.work import Document
 
@@ -128,13 +128,7 @@ async def list_outgoing_certificates(
     call: Call, pageSize: int | None = None, marker: str | None = None, ascendingOrder: bool | None = None
 ) -> Document:
     """What has been offered and not answered, by the date of the transfer."""
-    page, after = await call.work.page(
-        OUTGOING,
-        created_key(marker),
-        pageSize or DEFAULT_PAGE,
-        by_created=True,
-        ascending=bool(ascendingOrder),
-    )
+    page, after = await by_age(call.work, OUTGOING, marker, pageSize, ascendingOrder)
     found = [one | {"creationDate": one["certificateDate"]} for _, one in page]
     return page_of(found, after, "outgoingCertificates", "nextMarker")
 

@@ -12,7 +12,7 @@ from sekisho.logic.lifecycle import check_deletion, check_transition
 from sekisho.services.call import Call
 from sekisho.services.certificate_records import drop_certificate
 from sekisho.services.issuing import issue_for_csr, issue_for_new_key
-from sekisho.services.paging import DEFAULT_PAGE, created_key, page_of
+from sekisho.services.paging import by_age, page_of
 from sekisho.services.revocations import record_revocation
 from sekisho.services.work import Document
 
@@ -41,13 +41,7 @@ async def describe_certificate(call: Call, certificateId: str) -> Document:
 async def list_certificates(
     call: Call, pageSize: int | None = None, marker: str | None = None, ascendingOrder: bool | None = None
 ) -> Document:
-    page, after = await call.work.page(
-        "cert",
-        created_key(marker),
-        pageSize or DEFAULT_PAGE,
-        by_created=True,
-        ascending=bool(ascendingOrder),
-    )
+    page, after = await by_age(call.work, "cert", marker, pageSize, ascendingOrder)
     return page_of([document for _, document in page], after, "certificates", "nextMarker")
 
 

@@ -8,11 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sekisho.aws.errors import (
-    InvalidRequestException,
-    LimitExceededException,
-    ResourceAlreadyExistsException,
-)
+from sekisho.aws.errors import InvalidRequestException, LimitExceededException, ResourceAlreadyExistsException
 from sekisho.logic.domains import (
     BUILT_IN,
     DATA_ENDPOINT,
@@ -29,6 +25,7 @@ from sekisho.services.paging import DEFAULT_PAGE, key, token
 from sekisho.services.places import EVERYWHERE
 from sekisho.services.server_certificates import USE
 from sekisho.services.tagging import drop_tags, put_tags
+from sekisho.services.taken import require_free
 from sekisho.services.work import Document
 
 KIND = served_certificates.CONFIGURATION
@@ -62,10 +59,8 @@ async def create_domain_configuration(
 ) -> Document:
     name = domainConfigurationName
     arn = domain_arn(call.region, call.account, name)
-    if await call.work.get(KIND, name) is not None:
-        raise ResourceAlreadyExistsException(
-            f"Domain configuration {name} already exists", resourceId=name, resourceArn=arn
-        )
+    words = f"Domain configuration {name} already exists"
+    await require_free(call, KIND, name, "domainConfiguration", words)
     if serviceType not in (None, "DATA"):
         raise InvalidRequestException(
             f"serviceType {serviceType}: a domain configuration can be for DATA only"

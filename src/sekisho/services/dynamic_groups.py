@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sekisho.aws.errors import (
-    InvalidRequestException,
-    LimitExceededException,
-    ResourceAlreadyExistsException,
-    ResourceNotFoundException,
-)
+from sekisho.aws.errors import InvalidRequestException, LimitExceededException, ResourceNotFoundException
 from sekisho.logic.index_terms import THINGS
 from sekisho.services.call import Call
-from sekisho.services.detaching import detached
-from sekisho.services.group_tree import KIND, MEMBER, QUERY, is_dynamic, remove_group, to_build
+from sekisho.services.group_tree import (
+    KIND,
+    QUERY,
+    is_dynamic,
+    make_group,
+    remove_group,
+    same_group,
+    to_build,
+)
 from sekisho.services.index_reads import VERSION, parsed
 from sekisho.services.indexer import BUILDING, CONFIGURATION, DELETING, REBUILDING, indexes
-from sekisho.services.tagging import put_tags
 from sekisho.services.thing_groups import properties_of
 from sekisho.services.versions import expect_version
 from sekisho.services.work import Document
@@ -39,35 +39,15 @@ async def create_dynamic_thing_group(
     tags: Sequence[Mapping[str, str]] | None = None,
 ) -> Document:
     properties = properties_of(thingGroupName, {}, thingGroupProperties)
-    asked = _asked(queryString, indexName, queryVersion)
-    existing = await call.work.get(KIND, thingGroupName)
+    asked = {"thingGroupProperties": properties, **_asked(queryString, indexName, queryVersion)}
+    existing = await same_group(call, thingGroupName, asked)
     if existing is not None:
-        same = existing["thingGroupProperties"] == properties
-        if same and {name: existing.get(name) for name in asked} == asked:
-            return existing
-        raise ResourceAlreadyExistsException(
-            f"Thing Group {thingGroupName} already exists in current account with different properties",
-            resourceId=existing["thingGroupId"],
-            resourceArn=existing["thingGroupArn"],
-        )
+        return existing
     await _require_index(call)
     if not await call.work.require_fewer(QUERY, MOST):
         raise LimitExceededException(f"there are {MOST} dynamic thing groups, the most there can be")
-    await detached(call, MEMBER, KIND, thingGroupName)
-    arn = call.arn(KIND, thingGroupName)
-    await put_tags(call, arn, tags)
     await call.work.put(QUERY, thingGroupName, to_build(queryString, BUILDING))
-    return await call.work.put(
-        KIND,
-        thingGroupName,
-        {
-            "thingGroupName": thingGroupName,
-            "thingGroupArn": arn,
-            "thingGroupId": str(uuid.uuid4()),
-            "thingGroupProperties": properties,
-            **asked,
-        },
-    )
+    return await make_group(call, thingGroupName, asked, tags)
 
 
 async def update_dynamic_thing_group(

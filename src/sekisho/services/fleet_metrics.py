@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sekisho.aws.errors import (
-    InvalidAggregationException,
-    InvalidRequestException,
-    LimitExceededException,
-    ResourceAlreadyExistsException,
-)
+from sekisho.aws.errors import InvalidAggregationException, InvalidRequestException, LimitExceededException
 from sekisho.logic.index_terms import THINGS
 from sekisho.logic.metric_values import slot_of, values_of
 from sekisho.services.call import Call
@@ -19,6 +14,7 @@ from sekisho.services.indexer import CONFIGURATION
 from sekisho.services.indexing import declared
 from sekisho.services.paging import key, page_of
 from sekisho.services.tagging import drop_tags, put_tags
+from sekisho.services.taken import agrees, same_or_taken
 from sekisho.services.versions import expect_version
 from sekisho.services.work import Document
 from sekisho.store import fleet_metrics
@@ -62,13 +58,8 @@ async def create_fleet_metric(
     )
     existing = await call.work.get(KIND, metricName)
     if existing is not None:
-        if {name: existing.get(name) for name in body} == body:
-            return existing
-        raise ResourceAlreadyExistsException(
-            f"Fleet metric {metricName} already exists with other members",
-            resourceId=metricName,
-            resourceArn=arn,
-        )
+        words = f"Fleet metric {metricName} already exists with other members"
+        return same_or_taken(existing, agrees(existing, body), "metric", metricName, words)
     if not await call.work.require_fewer(KIND, MOST):
         raise LimitExceededException(f"there are {MOST} fleet metrics, the most there can be")
     await put_tags(call, arn, tags)

@@ -6,13 +6,16 @@ with children can be deleted. A dynamic group has a ``queryString``, no ancestor
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 from sekisho.aws.errors import InvalidRequestException
 from sekisho.services.call import Call
-from sekisho.services.detaching import detach_all
+from sekisho.services.detaching import detach_all, detached
 from sekisho.services.indexer import ACTIVE
-from sekisho.services.tagging import drop_tags
+from sekisho.services.tagging import drop_tags, put_tags
+from sekisho.services.taken import agrees, same_or_taken
 from sekisho.services.work import Document, Work
 
 KIND = "thinggroup"
@@ -67,6 +70,26 @@ def refuse_dynamic(group: Document) -> None:
         raise InvalidRequestException(
             f"This operation does not support dynamic thing groups. Thing group arn: {arn}"
         )
+
+
+async def same_group(call: Call, name: str, asked: Mapping[str, Any]) -> Document | None:
+    """The group of that name, if there is one and it is as asked for; ResourceAlreadyExistsException if it is
+    another."""
+    existing = await call.work.get(KIND, name)
+    if existing is None:
+        return None
+    words = f"Thing Group {name} already exists in current account with different properties"
+    return same_or_taken(existing, agrees(existing, asked), "thingGroup", name, words)
+
+
+async def make_group(
+    call: Call, name: str, asked: Mapping[str, Any], tags: Sequence[Mapping[str, str]] | None
+) -> Document:
+    await detached(call, MEMBER, KIND, name)
+    arn = call.arn(KIND, name)
+    await put_tags(call, arn, tags)
+    identity = {"thingGroupName": name, "thingGroupArn": arn, "thingGroupId": str(uuid.uuid4())}
+    return await call.work.put(KIND, name, {**identity, **asked})
 
 
 async def remove_group(call: Call, group: Document) -> None:

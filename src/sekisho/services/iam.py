@@ -14,6 +14,7 @@ from urllib.parse import quote
 import orjson
 
 from sekisho.aws.errors import (
+    DeleteConflictException,
     EntityAlreadyExistsException,
     InvalidInputException,
     LimitExceededException,
@@ -111,6 +112,27 @@ def merged_tags(existing: Mapping[str, str], tags: Sequence[Mapping[str, str]] |
     if len(merged) > TAGS:
         raise LimitExceededException(f"The number of tags is more than {TAGS}, the most that there may be.")
     return merged
+
+
+async def add_tags(call: Call, kind: str, entity: Document, tags: Sequence[Mapping[str, str]]) -> None:
+    await save(call, kind, entity | {"Tags": merged_tags(entity["Tags"], tags)})
+
+
+async def remove_tags(call: Call, kind: str, entity: Document, keys: Sequence[str]) -> None:
+    kept = {key: value for key, value in entity["Tags"].items() if key not in keys}
+    await save(call, kind, entity | {"Tags": kept})
+
+
+def list_tags(entity: Document, marker: str | None, most: int | None) -> Document:
+    return cut("Tags", [(tag["Key"], tag) for tag in shown_tags(entity)], marker, most)
+
+
+async def require_bare(call: Call, entity: Document) -> None:
+    """DeleteConflictException while a role or user has policies."""
+    if not await call.work.require_no_links_to(ATTACHED, entity["Arn"]):
+        raise DeleteConflictException("Cannot delete entity, must detach all policies first.")
+    if entity["Policies"]:
+        raise DeleteConflictException("Cannot delete entity, must delete policies first.")
 
 
 def check_document(text: str) -> None:

@@ -13,12 +13,14 @@ from sekisho.services.call import Call
 from sekisho.services.iam import (
     ATTACHED,
     POLICY,
+    add_tags,
     check_document,
     create,
     cut,
+    list_tags,
     listing,
-    merged_tags,
     quoted,
+    remove_tags,
     save,
     shown_tags,
     size_of,
@@ -165,21 +167,17 @@ async def list_entities_for_policy(
 
 
 async def tag_policy(call: Call, PolicyArn: str, Tags: Sequence[Mapping[str, str]]) -> None:
-    policy = await require_policy(call, PolicyArn)
-    await save(call, POLICY, policy | {"Tags": merged_tags(policy["Tags"], Tags)})
+    await add_tags(call, POLICY, await require_policy(call, PolicyArn), Tags)
 
 
 async def untag_policy(call: Call, PolicyArn: str, TagKeys: Sequence[str]) -> None:
-    policy = await require_policy(call, PolicyArn)
-    kept = {key: value for key, value in policy["Tags"].items() if key not in TagKeys}
-    await save(call, POLICY, policy | {"Tags": kept})
+    await remove_tags(call, POLICY, await require_policy(call, PolicyArn), TagKeys)
 
 
 async def list_policy_tags(
     call: Call, PolicyArn: str, Marker: str | None = None, MaxItems: int | None = None
 ) -> Document:
-    policy = await find_policy(call, PolicyArn)
-    return cut("Tags", [(tag["Key"], tag) for tag in shown_tags(policy)], Marker, MaxItems)
+    return list_tags(await find_policy(call, PolicyArn), Marker, MaxItems)
 
 
 def _check(document: str) -> None:

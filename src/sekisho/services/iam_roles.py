@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sekisho.aws.errors import (
-    DeleteConflictException,
     LimitExceededException,
     MalformedPolicyDocumentException,
 )
@@ -13,18 +12,20 @@ from sekisho.logic.policy import MalformedPolicy
 from sekisho.logic.trust import parse_trust
 from sekisho.services.call import Call
 from sekisho.services.iam import (
-    ATTACHED,
     ROLE,
+    add_tags,
     create,
     cut,
     delete_inline,
     get_inline,
     list_inline,
+    list_tags,
     listing,
-    merged_tags,
     put_inline,
     quoted,
+    remove_tags,
     require,
+    require_bare,
     save,
     shown_tags,
     size_of,
@@ -90,10 +91,7 @@ async def update_assume_role_policy(call: Call, RoleName: str, PolicyDocument: s
 
 async def delete_role(call: Call, RoleName: str) -> None:
     role = await require(call, ROLE, RoleName)
-    if not await call.work.require_no_links_to(ATTACHED, role["Arn"]):
-        raise DeleteConflictException("Cannot delete entity, must detach all policies first.")
-    if role["Policies"]:
-        raise DeleteConflictException("Cannot delete entity, must delete policies first.")
+    await require_bare(call, role)
     await call.work.delete(ROLE, RoleName.lower())
 
 
@@ -116,21 +114,17 @@ async def list_role_policies(
 
 
 async def tag_role(call: Call, RoleName: str, Tags: Sequence[Mapping[str, str]]) -> None:
-    role = await require(call, ROLE, RoleName)
-    await save(call, ROLE, role | {"Tags": merged_tags(role["Tags"], Tags)})
+    await add_tags(call, ROLE, await require(call, ROLE, RoleName), Tags)
 
 
 async def untag_role(call: Call, RoleName: str, TagKeys: Sequence[str]) -> None:
-    role = await require(call, ROLE, RoleName)
-    kept = {key: value for key, value in role["Tags"].items() if key not in TagKeys}
-    await save(call, ROLE, role | {"Tags": kept})
+    await remove_tags(call, ROLE, await require(call, ROLE, RoleName), TagKeys)
 
 
 async def list_role_tags(
     call: Call, RoleName: str, Marker: str | None = None, MaxItems: int | None = None
 ) -> Document:
-    role = await require(call, ROLE, RoleName)
-    return cut("Tags", [(tag["Key"], tag) for tag in shown_tags(role)], Marker, MaxItems)
+    return list_tags(await require(call, ROLE, RoleName), Marker, MaxItems)
 
 
 async def list_instance_profiles_for_role(

@@ -14,17 +14,19 @@ from sekisho.aws.errors import (
 from sekisho.services.access import KIND, AccessKey, key_document, new_key_id, new_secret
 from sekisho.services.call import NOTHING, Call, Principal
 from sekisho.services.iam import (
-    ATTACHED,
     USER,
+    add_tags,
     create,
     cut,
     delete_inline,
     get_inline,
     list_inline,
+    list_tags,
     listing,
-    merged_tags,
     put_inline,
+    remove_tags,
     require,
+    require_bare,
     save,
     shown_tags,
     under,
@@ -63,10 +65,7 @@ async def delete_user(call: Call, UserName: str) -> None:
     user = await require(call, USER, UserName)
     if user["AccessKeys"]:
         raise DeleteConflictException("Cannot delete entity, must delete access keys first.")
-    if not await call.work.require_no_links_to(ATTACHED, user["Arn"]):
-        raise DeleteConflictException("Cannot delete entity, must detach all policies first.")
-    if user["Policies"]:
-        raise DeleteConflictException("Cannot delete entity, must delete policies first.")
+    await require_bare(call, user)
     await call.work.delete(USER, UserName.lower())
 
 
@@ -97,21 +96,17 @@ async def list_user_policies(
 
 
 async def tag_user(call: Call, UserName: str, Tags: Sequence[Mapping[str, str]]) -> None:
-    user = await require(call, USER, UserName)
-    await save(call, USER, user | {"Tags": merged_tags(user["Tags"], Tags)})
+    await add_tags(call, USER, await require(call, USER, UserName), Tags)
 
 
 async def untag_user(call: Call, UserName: str, TagKeys: Sequence[str]) -> None:
-    user = await require(call, USER, UserName)
-    kept = {key: value for key, value in user["Tags"].items() if key not in TagKeys}
-    await save(call, USER, user | {"Tags": kept})
+    await remove_tags(call, USER, await require(call, USER, UserName), TagKeys)
 
 
 async def list_user_tags(
     call: Call, UserName: str, Marker: str | None = None, MaxItems: int | None = None
 ) -> Document:
-    user = await require(call, USER, UserName)
-    return cut("Tags", [(tag["Key"], tag) for tag in shown_tags(user)], Marker, MaxItems)
+    return list_tags(await require(call, USER, UserName), Marker, MaxItems)
 
 
 # --- access keys: their state is the user's, their secrets are rows of their own, sealed ---

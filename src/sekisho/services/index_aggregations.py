@@ -46,8 +46,9 @@ class Source(NamedTuple):
 
 
 async def _source(
-    call: Call, index: str | None, query: str, field: str, version: str | None, *types: str
+    call: Call, index: str | None, query: str, field: str | None, version: str | None, *types: str
 ) -> Source:
+    field = field or DEFAULT_FIELD
     tree = parsed(query, version)
     scope = await require_index(call, index)
     configuration = await call.work.get(CONFIGURATION, "") or {}
@@ -102,8 +103,7 @@ async def get_statistics(
     aggregationField: str | None = None,
     queryVersion: str | None = None,
 ) -> Document:
-    field = aggregationField or DEFAULT_FIELD
-    source = await _source(call, indexName, queryString, field, queryVersion)
+    source = await _source(call, indexName, queryString, aggregationField, queryVersion)
     if source.type == STRING:
         row = await source.one("COUNT(DISTINCT a.document) AS n")
         return {"statistics": {"count": row["n"]}}
@@ -149,8 +149,7 @@ async def get_cardinality(
     aggregationField: str | None = None,
     queryVersion: str | None = None,
 ) -> Document:
-    field = aggregationField or DEFAULT_FIELD
-    source = await _source(call, indexName, queryString, field, queryVersion)
+    source = await _source(call, indexName, queryString, aggregationField, queryVersion)
     # In the order of the index, where there is one.
     values = f"SELECT a.value AS value {source.text} GROUP BY a.value"
     rows = await source.reads.aggregate(f"SELECT COUNT(*) AS n FROM ({values}) v", source.params)  # noqa: S608
@@ -168,8 +167,7 @@ async def get_percentiles(
     wanted = list(PERCENTS if percents is None else percents)
     if len(wanted) > MOST_PERCENTS:
         raise InvalidRequestException(f"{len(wanted)} percents; at most {MOST_PERCENTS}")
-    field = aggregationField or DEFAULT_FIELD
-    source = await _source(call, indexName, queryString, field, queryVersion, NUMBER)
+    source = await _source(call, indexName, queryString, aggregationField, queryVersion, NUMBER)
     count = (await source.one("COUNT(*) AS n"))["n"]
     if not count or not wanted:
         return {"percentiles": []}

@@ -13,6 +13,7 @@ from sekisho.services.call import Call
 from sekisho.services.paging import key, page_of
 from sekisho.services.permission import require_allowed
 from sekisho.services.tagging import drop_tags, put_tag_map
+from sekisho.services.taken import repeats
 from sekisho.services.work import Document
 
 KIND = "package"
@@ -104,7 +105,7 @@ def version_id(package: str, version: str) -> str:
 
 def same_request(existing: Document, client_token: str | None, words: str, name: str) -> Document:
     """What was made by the very request that comes again, or ConflictException."""
-    if client_token and client_token == existing.get("clientToken"):
+    if repeats(existing, client_token):
         return existing
     raise ConflictException(words, resourceId=name)
 

@@ -6,7 +6,7 @@ import base64
 import binascii
 
 from sekisho.aws.errors import InvalidRequestException
-from sekisho.services.work import Document, Link
+from sekisho.services.work import Document, Link, Work
 
 DEFAULT_PAGE = 25
 """ListCertificates and its family answer 25 at a time unless told (botocore, PageSize)."""
@@ -39,11 +39,28 @@ def created_key(given: str | None) -> str:
     return text
 
 
-def cut(links: list[Link], limit: int, by: str) -> tuple[list[Link], str | None]:
-    """The first ``limit`` of ``limit + 1`` links read, and the token of the next page."""
-    if len(links) <= limit:
-        return links, None
-    return links[:limit], token(str(getattr(links[limit - 1], by)))
+async def links_to(
+    work: Work, kind: str, target: str, after: str | None, limit: int
+) -> tuple[list[Link], str | None]:
+    """The links to something behind a page token, by their sources, and the token of the next page."""
+    links = await work.links_to(kind, target, after=key(after), limit=limit + 1)
+    return links[:limit], token(links[limit - 1].source) if len(links) > limit else None
+
+
+async def links_from(
+    work: Work, kind: str, source: str, after: str | None, limit: int
+) -> tuple[list[Link], str | None]:
+    """The same of the links from something, by their targets."""
+    links = await work.links_from(kind, source, after=key(after), limit=limit + 1)
+    return links[:limit], token(links[limit - 1].target) if len(links) > limit else None
+
+
+async def by_age(
+    work: Work, kind: str, after: str | None, size: int | None, ascending: bool | None
+) -> tuple[list[tuple[str, Document]], str]:
+    """A page of all of a kind, the newest first unless told, and the key of the next page."""
+    limit = size or DEFAULT_PAGE
+    return await work.page(kind, created_key(after), limit, by_created=True, ascending=bool(ascending))
 
 
 def page_of(items: list[Document], next_key: str, member: str, token_name: str) -> Document:

@@ -8,14 +8,14 @@ from sekisho.aws.errors import (
     DeleteConflictException,
     InvalidRequestException,
     MalformedPolicyException,
-    ResourceAlreadyExistsException,
     ResourceNotFoundException,
     VersionsLimitExceededException,
 )
 from sekisho.logic.policy import MalformedPolicy, parse_policy
 from sekisho.services.call import Call
-from sekisho.services.paging import DEFAULT_PAGE, created_key, page_of
+from sekisho.services.paging import by_age, page_of
 from sekisho.services.tagging import drop_tags, put_tags
+from sekisho.services.taken import require_free
 from sekisho.services.work import Document
 
 VERSIONS = 5
@@ -26,13 +26,8 @@ async def create_policy(
     call: Call, policyName: str, policyDocument: str, tags: Sequence[Mapping[str, str]] | None = None
 ) -> Document:
     _check_document(policyDocument)
-    existing = await call.work.get("policy", policyName)
-    if existing is not None:
-        raise ResourceAlreadyExistsException(
-            f"Policy cannot be created - name already exists (name={policyName})",
-            resourceId=policyName,
-            resourceArn=existing["policyArn"],
-        )
+    words = f"Policy cannot be created - name already exists (name={policyName})"
+    await require_free(call, "policy", policyName, "policy", words)
     arn = call.arn("policy", policyName)
     await put_tags(call, arn, tags)
     policy = await call.work.put(
@@ -57,13 +52,7 @@ async def get_policy(call: Call, policyName: str) -> Document:
 async def list_policies(
     call: Call, marker: str | None = None, pageSize: int | None = None, ascendingOrder: bool | None = None
 ) -> Document:
-    page, after = await call.work.page(
-        "policy",
-        created_key(marker),
-        pageSize or DEFAULT_PAGE,
-        by_created=True,
-        ascending=bool(ascendingOrder),
-    )
+    page, after = await by_age(call.work, "policy", marker, pageSize, ascendingOrder)
     return page_of([document for _, document in page], after, "policies", "nextMarker")
 
 

@@ -10,7 +10,7 @@ from sekisho.aws.errors import (
 )
 from sekisho.services.call import Call
 from sekisho.services.group_tree import ancestors, refuse_dynamic
-from sekisho.services.paging import DEFAULT_PAGE, cut, key, page_of
+from sekisho.services.paging import DEFAULT_PAGE, key, links_from, links_to, page_of
 from sekisho.services.targets import require_target
 from sekisho.services.work import Document, Link
 
@@ -118,9 +118,7 @@ async def _policies_above(call: Call, group: Document, marker: str | None, size:
 
 
 async def _policies_of(call: Call, target: str, marker: str | None, size: int | None) -> Document:
-    limit = size or DEFAULT_PAGE
-    links = await call.work.links_to(ATTACHED, target, after=key(marker), limit=limit + 1)
-    links, next_marker = cut(links, limit, "source")
+    links, next_marker = await links_to(call.work, ATTACHED, target, marker, size or DEFAULT_PAGE)
     policies = [{"policyName": link.source, "policyArn": call.arn("policy", link.source)} for link in links]
     return {"policies": policies, "nextMarker": next_marker}
 
@@ -129,9 +127,7 @@ async def _targets_of(
     call: Call, policy: str, marker: str | None, size: int | None
 ) -> tuple[list[Link], str | None]:
     await call.require("policy", policy)
-    limit = size or DEFAULT_PAGE
-    links = await call.work.links_from(ATTACHED, policy, after=key(marker), limit=limit + 1)
-    return cut(links, limit, "target")
+    return await links_from(call.work, ATTACHED, policy, marker, size or DEFAULT_PAGE)
 
 
 def _ascending_only(ascending: bool | None) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from sekisho.aws.errors import (
     DeleteConflictException,
     InvalidRequestException,
-    ResourceAlreadyExistsException,
     ResourceNotFoundException,
     VersionsLimitExceededException,
 )
@@ -18,6 +17,7 @@ from sekisho.services.certificate_ends import TEMPLATE
 from sekisho.services.paging import key, page_of, token
 from sekisho.services.roles import pass_role
 from sekisho.services.tagging import drop_tags, put_tags
+from sekisho.services.taken import require_free
 from sekisho.services.work import Document
 
 KIND = "provisioningtemplate"
@@ -42,13 +42,8 @@ async def create_provisioning_template(
     _check_body(templateBody, kind)
     hook = _hook(call, preProvisioningHook, kind) if preProvisioningHook is not None else None
     role_id = await pass_role(call, provisioningRoleArn, "provisioningRoleArn")
-    existing = await call.work.get(KIND, templateName)
-    if existing is not None:
-        raise ResourceAlreadyExistsException(
-            f"Provisioning template {templateName} already exists",
-            resourceId=templateName,
-            resourceArn=existing["templateArn"],
-        )
+    words = f"Provisioning template {templateName} already exists"
+    await require_free(call, KIND, templateName, "template", words)
     arn = call.arn(KIND, templateName)
     await put_tags(call, arn, tags)
     return await call.work.put(

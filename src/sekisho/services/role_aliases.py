@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sekisho.aws.errors import (
-    LimitExceededException,
-    ResourceAlreadyExistsException,
-)
+from sekisho.aws.errors import LimitExceededException
 from sekisho.services.call import Call
 from sekisho.services.paging import DEFAULT_PAGE, key, token
 from sekisho.services.roles import CREDENTIALS, check_passing
 from sekisho.services.tagging import drop_tags, put_tags
+from sekisho.services.taken import require_free
 from sekisho.services.work import Document
 
 KIND = "rolealias"
@@ -32,13 +30,8 @@ async def create_role_alias(
     """The creator must be allowed iam:PassRole on the role; whether the role exists, and whether it may last
     so long, is seen when credentials are asked for."""
     check_passing(call, roleArn, "roleArn", CREDENTIALS)
-    existing = await call.work.get(KIND, roleAlias)
-    if existing is not None:
-        raise ResourceAlreadyExistsException(
-            f"Role alias {roleAlias} already exists",
-            resourceId=roleAlias,
-            resourceArn=existing["roleAliasArn"],
-        )
+    words = f"Role alias {roleAlias} already exists"
+    await require_free(call, KIND, roleAlias, "roleAlias", words)
     found, _ = await call.work.page(KIND, "", MOST)
     if len(found) >= MOST:
         raise LimitExceededException(f"there are {MOST} role aliases already, the most that there may be")

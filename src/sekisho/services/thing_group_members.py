@@ -18,7 +18,7 @@ from sekisho.services.group_tree import (
     refuse_dynamic,
     root_of,
 )
-from sekisho.services.paging import cut, key, page_of, path_key, token
+from sekisho.services.paging import key, links_to, page_of, path_key, token
 from sekisho.services.targets import named
 from sekisho.services.work import Document
 
@@ -90,8 +90,7 @@ async def list_things_in_thing_group(
     limit = maxResults or PAGE
     if recursive:
         return await _things_below(call, thingGroupName, nextToken, limit)
-    links = await call.work.links_to(MEMBER, thingGroupName, after=key(nextToken), limit=limit + 1)
-    links, following = cut(links, limit, "source")
+    links, following = await links_to(call.work, MEMBER, thingGroupName, nextToken, limit)
     return {"things": [link.source for link in links], "nextToken": following}
 
 

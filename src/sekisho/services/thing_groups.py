@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sekisho.aws.errors import (
-    InvalidRequestException,
-    ResourceAlreadyExistsException,
-)
+from sekisho.aws.errors import InvalidRequestException
 from sekisho.services.attributes import changed_attributes
 from sekisho.services.call import Call
-from sekisho.services.detaching import detached
 from sekisho.services.group_tree import (
     DEPTH,
     KIND,
-    MEMBER,
     PARENT,
     Path,
     ancestors,
     below,
     groups_of,
+    make_group,
     refuse_dynamic,
     remove_group,
+    same_group,
     status_of,
 )
 from sekisho.services.paging import before, key, page_of, path_key, token
 from sekisho.services.policy_attachments import ATTACHED
-from sekisho.services.tagging import put_tags
 from sekisho.services.versions import expect_version
 from sekisho.services.work import Document
 
@@ -50,35 +45,18 @@ async def create_thing_group(
     thingGroupProperties: Mapping[str, Any] | None = None,
     tags: Sequence[Mapping[str, str]] | None = None,
 ) -> Document:
-    properties = properties_of(thingGroupName, {}, thingGroupProperties)
-    existing = await call.work.get(KIND, thingGroupName)
+    asked = {
+        "thingGroupProperties": properties_of(thingGroupName, {}, thingGroupProperties),
+        "parentGroupName": parentGroupName,
+        "queryString": None,
+    }
+    existing = await same_group(call, thingGroupName, asked)
     if existing is not None:
-        same = existing["thingGroupProperties"] == properties and "queryString" not in existing
-        if same and existing.get("parentGroupName") == parentGroupName:
-            return existing
-        raise ResourceAlreadyExistsException(
-            f"Thing Group {thingGroupName} already exists in current account with different properties",
-            resourceId=existing["thingGroupId"],
-            resourceArn=existing["thingGroupArn"],
-        )
-    await detached(call, MEMBER, KIND, thingGroupName)
+        return existing
     above: list[str] = []
     if parentGroupName is not None:
         above = await _place_below(call, thingGroupName, parentGroupName)
-    arn = call.arn(KIND, thingGroupName)
-    await put_tags(call, arn, tags)
-    return await call.work.put(
-        KIND,
-        thingGroupName,
-        {
-            "thingGroupName": thingGroupName,
-            "thingGroupArn": arn,
-            "thingGroupId": str(uuid.uuid4()),
-            "thingGroupProperties": properties,
-            "parentGroupName": parentGroupName,
-            "rootToParent": above,
-        },
-    )
+    return await make_group(call, thingGroupName, asked | {"rootToParent": above}, tags)
 
 
 async def _place_below(call: Call, name: str, parent_name: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sekisho.aws.errors import InvalidRequestException
 from sekisho.services.call import Call
-from sekisho.services.paging import cut, key
+from sekisho.services.paging import links_from, links_to
 from sekisho.services.targets import require_principal
 from sekisho.services.work import Document, Link
 
@@ -83,18 +83,14 @@ async def _principals(
     call: Call, thing: str, token: str | None, most: int | None
 ) -> tuple[list[Link], str | None]:
     await call.require("thing", thing)
-    limit = most or PAGE
-    links = await call.work.links_from(KIND, thing, after=key(token), limit=limit + 1)
-    return cut(links, limit, "target")
+    return await links_from(call.work, KIND, thing, token, most or PAGE)
 
 
 async def _things(
     call: Call, principal: str, token: str | None, most: int | None
 ) -> tuple[list[Link], str | None]:
     await require_principal(call, principal)
-    limit = most or PAGE
-    links = await call.work.links_to(KIND, principal, after=key(token), limit=limit + 1)
-    return cut(links, limit, "source")
+    return await links_to(call.work, KIND, principal, token, most or PAGE)
 
 
 def _type(link: Link) -> str:

@@ -6,14 +6,12 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sekisho.aws.errors import (
-    InvalidRequestException,
-    ResourceAlreadyExistsException,
-)
+from sekisho.aws.errors import InvalidRequestException
 from sekisho.logic.enrichment import why_not
 from sekisho.services.call import Call
 from sekisho.services.paging import key, page_of
 from sekisho.services.tagging import drop_tags, put_tags
+from sekisho.services.taken import same_or_taken
 from sekisho.services.things import SCAN, TYPE
 from sekisho.services.work import Document
 
@@ -53,13 +51,9 @@ async def create_thing_type(
     properties = _present({"searchableAttributes": [], **_properties(thingTypeProperties)})
     existing = await call.work.get("thingtype", thingTypeName)
     if existing is not None:
-        if existing["thingTypeProperties"] == properties:
-            return existing
-        raise ResourceAlreadyExistsException(
-            f"Thing type {thingTypeName} already exists with different properties",
-            resourceId=existing["thingTypeId"],
-            resourceArn=existing["thingTypeArn"],
-        )
+        same = existing["thingTypeProperties"] == properties
+        words = f"Thing type {thingTypeName} already exists with different properties"
+        return same_or_taken(existing, same, "thingType", thingTypeName, words)
     arn = call.arn("thingtype", thingTypeName)
     await put_tags(call, arn, tags)
     return await call.work.put(

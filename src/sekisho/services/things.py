@@ -6,11 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from sekisho.aws.errors import (
-    InvalidRequestException,
-    ResourceAlreadyExistsException,
-    ResourceNotFoundException,
-)
+from sekisho.aws.errors import InvalidRequestException, ResourceNotFoundException
 from sekisho.services.attributes import changed_attributes
 from sekisho.services.billing import MEMBER as BILLING
 from sekisho.services.billing import billing_group_of
@@ -18,6 +14,7 @@ from sekisho.services.call import Call
 from sekisho.services.group_tree import MEMBER as GROUP
 from sekisho.services.index_reads import IndexReads
 from sekisho.services.paging import key, page_of
+from sekisho.services.taken import agrees, same_or_taken
 from sekisho.services.versions import expect_version
 from sekisho.services.work import Document
 
@@ -41,17 +38,11 @@ async def create_thing(
     attributes = changed_attributes({}, attributePayload)
     existing = await call.work.get_unlikely("thing", thingName)
     if existing is not None:
-        # Idempotent for identical input (botocore, CreateThing).
-        billing = await billing_group_of(call.work, thingName)
-        known = (existing["attributes"], existing.get("thingTypeName"), billing)
-        if known == (attributes, thingTypeName, billingGroupName):
-            return existing
-        raise ResourceAlreadyExistsException(
-            f"Thing {thingName} already exists in account with different attributes, thing type or billing "
-            "group",
-            resourceId=existing["thingId"],
-            resourceArn=existing["thingArn"],
-        )
+        known = existing | {"billingGroupName": await billing_group_of(call.work, thingName)}
+        asked = {"thingTypeName": thingTypeName, "billingGroupName": billingGroupName}
+        same = agrees(known, asked | {"attributes": attributes})
+        words = "already exists in account with different attributes, thing type or billing group"
+        return same_or_taken(existing, same, "thing", thingName, f"Thing {thingName} {words}")
     await _check_type(call, thingTypeName)
     _check_count(thingName, attributes, thingTypeName)
     if billingGroupName is not None:

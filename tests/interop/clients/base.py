@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from interop.devices import Device
+from interop.packets import Will
 from interop.sockets import REGION, credentials, presigned
-from interop.wire import PATIENCE, Will
+from interop.wire import PATIENCE
 
 EXPIRY = 3600
 """Seconds for which an MQTT 5 client asks that its session be kept; a 3.1.1 client cannot ask."""

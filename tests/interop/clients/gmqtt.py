@@ -10,7 +10,7 @@ import gmqtt
 from gmqtt.mqtt.constants import MQTTv50, MQTTv311
 
 from interop.clients.base import EXPIRY, Client, Loop, Message
-from interop.wire import Will
+from interop.packets import Will
 
 
 class Gmqtt(Client):

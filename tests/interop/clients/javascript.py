@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from interop.clients.base import Client, Message
-from interop.wire import PATIENCE, Will
+from interop.packets import Will
+from interop.wire import PATIENCE
 
 FOLDER = Path(__file__).parents[1] / "javascript"
 

@@ -8,7 +8,8 @@ import threading
 from typing import Any
 
 from interop.clients.base import EXPIRY, Client, Door, Message
-from interop.wire import PATIENCE, Will
+from interop.packets import Will
+from interop.wire import PATIENCE
 
 
 class Mosquitto(Client):

@@ -14,7 +14,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from interop.clients.base import EXPIRY, Client, Loop, Message
-from interop.wire import PATIENCE, Will
+from interop.packets import Will
+from interop.wire import PATIENCE
 
 VERSIONS = {4: paho.MQTTv311, 5: paho.MQTTv5}
 

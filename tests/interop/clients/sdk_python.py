@@ -10,7 +10,8 @@ from awscrt import auth, mqtt, mqtt5
 from awsiot import mqtt5_client_builder, mqtt_connection_builder
 
 from interop.clients.base import EXPIRY, Client, Door, Message
-from interop.wire import PATIENCE, Will
+from interop.packets import Will
+from interop.wire import PATIENCE
 
 
 def certificate(door: Door) -> dict[str, Any]:

@@ -8,17 +8,9 @@ import random
 import pytest
 from wsproto import ConnectionType, WSConnection
 from wsproto.connection import Connection
-from wsproto.events import (
-    AcceptConnection,
-    BytesMessage,
-    CloseConnection,
-    Ping,
-    Pong,
-    Request,
-    TextMessage,
-)
+from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Ping, Pong, Request, TextMessage
 
-from interop.wire import packet
+from interop.packets import packet
 from sekisho.broker.frames import MESSAGE, WHOLE, Frames, framed, framed_each
 from sekisho.broker.upgrade import HEADERS, BadUpgrade, Upgrade, opens, refusal
 

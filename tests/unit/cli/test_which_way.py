@@ -2,15 +2,12 @@
 
 import itertools
 import re
-import shlex
 from pathlib import Path
 
 import pytest
-import typer
 
 import sekisho.cli.advise
 import sekisho.cli.factory.manifest  # noqa: F401  # the commands add themselves
-from sekisho.cli.commands import app
 from sekisho.logic.advice import QUESTIONS, TITLES, Situation, advise
 from sekisho.logic.advice_commands import Place, commands_for
 
@@ -81,33 +78,3 @@ def test_each_method_has_its_commands_and_questions(guide):
         assert tuple(block.splitlines()) == commands_for(at, advice, Place("000000000000", "us-east-1"))
         (numbers,) = re.findall(r"(?:Questions|質問) (\d[\d, ]*\d)", text)
         assert tuple(int(number) for number in numbers.split(", ")) == advice.questions
-
-
-@pytest.mark.parametrize("page", ["which-way.md", "which-way.ja.md", "factory.md"])
-def test_every_command_is_one_that_sekisho_knows(page):
-    text = (DOCS / page).read_text()
-    lines = [
-        line
-        for block in re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-        for line in block.splitlines()
-        if line.startswith("sekisho ")
-    ]
-    assert lines
-    for line in lines:
-        known(shlex.split(line)[1:])
-
-
-def known(words: list[str]) -> None:
-    """Parse a command line as the program would, without running it."""
-    command = typer.main.get_command(app)
-    while hasattr(command, "commands"):
-        assert words and words[0] in command.commands, f"{words} is no command"
-        command = command.commands[words[0]]
-        words = words[1:]
-    command.make_context(command.name, list(words))
-
-
-@guides
-def test_the_guides_link_to_what_is_there(guide):
-    for target in re.findall(r"\]\(([^)#]+)\)", guide):
-        assert (DOCS / target).exists(), target

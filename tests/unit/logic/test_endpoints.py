@@ -74,10 +74,16 @@ def test_a_name_of_another_form_is_nobodys(host):
     assert parse_host(host, DOMAIN) is None
 
 
-@given(st.text(max_size=300))
-def test_any_name_is_read_without_an_error(host):
-    parse_host(host, DOMAIN)
-    parse_host(f"{host}.{DOMAIN}", DOMAIN)
+@given(
+    st.text(max_size=300) | st.from_regex(r"[a-z.-]*(\.(jobs|credentials))?\.iot\.[a-z-]*", fullmatch=True)
+)
+def test_any_name_is_read_and_what_is_read_is_in_it(host):
+    for name in (host, f"{host}.{DOMAIN}"):
+        found = parse_host(name, DOMAIN)
+        if found is not None:
+            assert name.lower().startswith(found.prefix)
+            assert name.lower().endswith(f".iot.{found.region}.{DOMAIN}")
+            assert (found.kind == DATA) is (name.lower().count(".") == 2 + DOMAIN.count(".") + 1)
 
 
 def test_wildcards_cover_every_kind_of_every_account():

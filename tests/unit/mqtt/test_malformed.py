@@ -3,7 +3,7 @@
 import pytest
 
 from sekisho.mqtt.codec import Framer, MalformedPacket, decode
-from unit.mqtt.cases import BAD
+from unit.mqtt.bad_cases import BAD
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -7,7 +7,8 @@ from sekisho.mqtt.connection import Connection, State
 from sekisho.mqtt.packets import Connack, Disconnect, Violation
 from sekisho.mqtt.profile import EXTENDED, STRICT, Limits
 from sekisho.mqtt.reasons import ALLOWED
-from unit.mqtt.cases import BAD, GOOD, LONG, N, connect
+from unit.mqtt.bad_cases import BAD
+from unit.mqtt.cases import GOOD, LONG, N, connect
 
 FROM_SERVER = {0x20: "CONNACK", 0x90: "SUBACK", 0xB0: "UNSUBACK", 0xD0: "PINGRESP"}
 
