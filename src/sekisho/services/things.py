@@ -159,7 +159,7 @@ async def list_things(
             return await call.work.page_linked(TYPE, thingTypeName, "thing", after, SCAN)
         if attributeName is not None:
             text = _as_json(attributeName, attributeValue, bool(usePrefixAttributeValue))
-            async with reads.long():
+            async with reads.long(call.account):
                 return await call.work.page_containing("thing", "attributes", text, after, SCAN)
         return await call.work.page("thing", after, limit)
 

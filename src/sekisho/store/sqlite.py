@@ -30,7 +30,7 @@ from sekisho.store.statement import (
 
 GROUP = 256
 """How many commits share one COMMIT, and so one wait for the disk."""
-READERS = 3
+READERS = 4
 BUSY_SECONDS = 5.0
 """How long to wait for another program that holds the file, such as a backup."""
 
