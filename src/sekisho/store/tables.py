@@ -24,6 +24,7 @@ from sekisho.store.links import (
     insert_link,
     links_from,
     links_to,
+    page_attached,
     tell_links_to,
 )
 from sekisho.store.resources import (
@@ -73,6 +74,7 @@ __all__ = [
     "last_change",
     "links_from",
     "links_to",
+    "page_attached",
     "page_containing",
     "page_linked",
     "page_refusals",
