@@ -155,7 +155,7 @@ class Tasks:
     async def detach(self) -> None:
         """Take away the links that deleted groups have left."""
         for account, region in self._places():
-            await sweep_left(self._deps.store, account, region, self._deps.clock.now())
+            await sweep_left(self._deps, account, region, self._deps.clock.now())
 
     async def trim(self) -> None:
         deps = self._deps
