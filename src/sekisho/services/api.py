@@ -170,7 +170,7 @@ class Api:
             raise error from None
         except StoreError as error:
             log.error("store", operation=operation, request=caller.request_id, error=str(error))
-            raise ServiceUnavailableException("the database did not answer; try again") from None
+            raise ServiceUnavailableException(error.for_callers) from None
         except Exception:
             log.exception("operation failed", operation=operation, request=caller.request_id)
             raise InternalFailureException("An internal failure occurred") from None
@@ -191,7 +191,7 @@ class Api:
             return await iam_resource(self.deps.store, caller, operation, members)
         except StoreError as error:
             log.error("store", operation=operation, request=caller.request_id, error=str(error))
-            raise ServiceUnavailableException("the database did not answer; try again") from None
+            raise ServiceUnavailableException(error.for_callers) from None
 
     async def _run(
         self,
