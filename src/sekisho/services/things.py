@@ -41,10 +41,10 @@ async def create_thing(
     attributes = changed_attributes({}, attributePayload)
     existing = await call.work.get_unlikely("thing", thingName)
     if existing is not None:
-        # Idempotent for identical input (botocore, CreateThing).
-        billing = await billing_group_of(call.work, thingName)
-        known = (existing["attributes"], existing.get("thingTypeName"), billing)
-        if known == (attributes, thingTypeName, billingGroupName):
+        # Idempotent for identical input (botocore, CreateThing). That a thing has joined a group since, of
+        # whatever kind, is no input of this operation.
+        same = (existing["attributes"], existing.get("thingTypeName")) == (attributes, thingTypeName)
+        if same and billingGroupName in (None, await billing_group_of(call.work, thingName)):
             return existing
         raise ResourceAlreadyExistsException(
             f"Thing {thingName} already exists in account with different attributes, thing type or billing "
