@@ -196,7 +196,7 @@ def test_a_domain_that_is_disabled_refuses_and_says_so(node, mine, anything, nam
 
         until(is_refused)
         (found,) = node.client("sekisho").list_refusals(clientId=name, maxResults=1)["refusals"]
-        assert "NOT_AUTHENTICATED" in found["reason"] and "is DISABLED" in found["reason"]
+        assert "DOMAIN_CONFIGURATION_DISABLED" in found["reason"] and "is DISABLED" in found["reason"]
         stays.ping()
         mine.change(domainConfigurationStatus="ENABLED")
         until(lambda: not is_refused())
