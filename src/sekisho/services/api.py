@@ -48,7 +48,7 @@ SOBER = 10
 """How many runs of an operation read everything after one that hoped in vain (`Work.get_unlikely`): a client
 that makes what is there already costs the others little."""
 
-READS = ("describe_", "explain_", "get_", "list_", "search_", "test_")
+READS = ("check_", "describe_", "explain_", "get_", "list_", "search_", "test_")
 UNAUDITED = frozenset({("iot-data", "Publish"), ("iot-data", "SendDirectMessage")})
 """CloudTrail keeps data-plane calls out of the management trail, and so does the audit table."""
 
