@@ -156,7 +156,7 @@ class Tasks:
     async def detach(self) -> None:
         """Take away the links that deleted groups have left."""
         for account, region in self._places():
-            await sweep_left(self._deps.store, account, region, self._deps.clock.now())
+            await sweep_left(self._deps, account, region, self._deps.clock.now())
 
     async def trim(self) -> None:
         store, config = self._deps.store, self._deps.config

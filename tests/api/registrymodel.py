@@ -96,7 +96,7 @@ class World:
     def create_thing(self, thingName: str, billingGroupName: str | None = None) -> str:
         known = self.things.get(thingName)
         if known is not None:
-            return "" if known.billing == billingGroupName else EXISTS
+            return "" if billingGroupName in (None, known.billing) else EXISTS
         if billingGroupName is not None and billingGroupName not in self.billing:
             return MISSING
         self.things[thingName] = Thing(billingGroupName)

@@ -116,12 +116,23 @@ def test_create_a_thing_in_a_group(iot, name, group):
     assert group_of(iot, name) == group
     assert things(iot, group) == [name]
     assert iot.create_thing(thingName=name, billingGroupName=group)["thingId"] == made["thingId"]
+    assert iot.create_thing(thingName=name)["thingId"] == made["thingId"]  # of a group nothing is said
     with refused("ResourceAlreadyExistsException", 409, name):
-        iot.create_thing(thingName=name)
+        iot.create_thing(thingName=name, billingGroupName="another")
+    assert group_of(iot, name) == group
     iot.remove_thing_from_billing_group(thingName=name, billingGroupName=group)
     with refused("ResourceAlreadyExistsException", 409, name):
         iot.create_thing(thingName=name, billingGroupName=group)
-    iot.create_thing(thingName=name)
+    assert iot.create_thing(thingName=name)["thingId"] == made["thingId"]
+
+
+def test_a_thing_that_has_joined_a_group_can_be_created_again_as_it_was(iot, name, group):
+    made = iot.create_thing(thingName=name)
+    iot.add_thing_to_billing_group(thingName=name, billingGroupName=group)
+    assert iot.create_thing(thingName=name)["thingId"] == made["thingId"]
+    assert iot.create_thing(thingName=name, billingGroupName=group)["thingId"] == made["thingId"]
+    assert group_of(iot, name) == group
+    assert iot.describe_thing(thingName=name)["version"] == 1
 
 
 def test_create_a_thing_in_an_unknown_group(iot, name):

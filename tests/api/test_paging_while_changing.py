@@ -107,7 +107,9 @@ def test_what_stays_is_told_exactly_once(made, number):
     changes = Changes(listing, others, ending)
     changes.start()
     shape = iot.meta.service_model.operation_model(listing.operation).input_shape
-    orders = [{}, {"ascendingOrder": True}] if "ascendingOrder" in shape.members else [{}]
+    orders = [{}]
+    if "ascendingOrder" in shape.members:
+        orders += [{"ascendingOrder": True}, {"ascendingOrder": False}]
     try:
         for size in SIZES:
             for order in orders:

@@ -49,10 +49,7 @@ def test_policies_that_come_and_go(iot, name, turned):
     assert [one for one in mine if one != f"{name}-1"] == stayed
 
 
-@pytest.mark.parametrize(
-    ("method", "member"), [("list_attached_policies", "target"), ("list_principal_policies", "principal")]
-)
-def test_policies_of_a_certificate_that_come_and_go(iot, name, cert, method, member):
+def test_policies_of_a_certificate_that_come_and_go(iot, name, cert):
     names = [f"{name}-{letter}" for letter in "abcdefgh"]
     for one in names:
         iot.create_policy(policyName=one, policyDocument=document())
@@ -65,14 +62,11 @@ def test_policies_of_a_certificate_that_come_and_go(iot, name, cert, method, mem
             iot.attach_policy(policyName=names[0], target=cert.arn)  # before it
             iot.attach_policy(policyName=names[7], target=cert.arn)
 
-    found = told(iot, method, "policies", change, **{member: cert.arn})
+    found = told(iot, "list_attached_policies", "policies", change, target=cert.arn)
     assert [one["policyName"] for one in found] == names[1:]
 
 
-@pytest.mark.parametrize(
-    ("method", "member"), [("list_targets_for_policy", "targets"), ("list_policy_principals", "principals")]
-)
-def test_targets_of_a_policy_that_come_and_go(iot, name, method, member):
+def test_targets_of_a_policy_that_come_and_go(iot, name):
     iot.create_policy(policyName=name, policyDocument=document())
     arns = sorted(certificate(iot).arn for _ in range(7))
     for one in arns[:6]:
@@ -83,7 +77,54 @@ def test_targets_of_a_policy_that_come_and_go(iot, name, method, member):
             iot.detach_policy(policyName=name, target=arns[1])
             iot.attach_policy(policyName=name, target=arns[6])
 
-    assert told(iot, method, member, change, policyName=name) == arns
+    assert told(iot, "list_targets_for_policy", "targets", change, policyName=name) == arns
+
+
+ORDERS = [{}, {"ascendingOrder": False}, {"ascendingOrder": True}]
+
+
+def as_told(attached, order, late):
+    """What is told when something was attached after the first page."""
+    if order.get("ascendingOrder"):
+        return [*attached, late]
+    return attached[::-1]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_policies_of_a_principal_come_in_the_order_of_their_attachment(iot, name, cert, order):
+    names = [f"{name}-{letter}" for letter in "cafebd"]
+    for one in [*names, f"{name}-late"]:
+        iot.create_policy(policyName=one, policyDocument=document())
+    for one in names:
+        iot.attach_policy(policyName=one, target=cert.arn)
+    iot.attach_policy(policyName=names[0], target=cert.arn)  # again: it stays as old as it is
+    ended = names[1] if order.get("ascendingOrder") else names[-2]
+
+    def change(page):
+        if page == 1:
+            iot.detach_policy(policyName=ended, target=cert.arn)
+            iot.attach_policy(policyName=f"{name}-late", target=cert.arn)
+
+    found = told(iot, "list_principal_policies", "policies", change, principal=cert.arn, **order)
+    wanted = as_told(names, order, f"{name}-late")
+    assert found == [{"policyName": one, "policyArn": arn(f"policy/{one}")} for one in wanted]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_principals_of_a_policy_come_in_the_order_of_their_attachment(iot, name, order):
+    iot.create_policy(policyName=name, policyDocument=document())
+    arns = [certificate(iot).arn for _ in range(7)]
+    for one in arns[:6]:
+        iot.attach_policy(policyName=name, target=one)
+    ended = arns[1] if order.get("ascendingOrder") else arns[4]
+
+    def change(page):
+        if page == 1:
+            iot.detach_policy(policyName=name, target=ended)
+            iot.attach_policy(policyName=name, target=arns[6])
+
+    found = told(iot, "list_policy_principals", "principals", change, policyName=name, **order)
+    assert found == as_told(arns[:6], order, arns[6])
 
 
 # --- errors -------------------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ def test_an_index_that_found_a_full_disk_is_begun_when_there_is_room(sqlite_url:
 def test_one_caller_at_a_time_looks_through_all_things(database_url: str) -> None:
     async def body(registry: Registry) -> None:
         await registry.do(things.create_thing, thingName="a", attributePayload={"attributes": {"x": "1"}})
-        async with registry.reads.long():
+        async with registry.reads.long(A):
             looking = asyncio.create_task(registry.do(things.list_things, attributeName="x"))
             assert (await registry.do(things.describe_thing, thingName="a"))["attributes"] == {"x": "1"}
             assert len((await registry.do(things.list_things))["things"]) == 1

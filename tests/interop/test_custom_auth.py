@@ -152,7 +152,7 @@ def test_without_a_good_signature_the_function_is_not_called(gate, signed, name,
 
 def test_who_is_not_authenticated_is_told_so(gate, plain, name, version):
     reason = refused(gate, name, BAD_PASSWORD, version, username=username(name=plain, do="refuse"))
-    assert "authorizer plain does not authenticate this client" in reason
+    assert reason == "NOT_AUTHENTICATED: authorizer plain does not authenticate this client"
 
 
 FAILURES = {
@@ -171,6 +171,7 @@ FAILURES = {
 def test_a_function_that_fails_refuses_this_client_and_no_other(gate, plain, name, do, version):
     client_id = f"failing-{list(FAILURES).index(do)}-{version}"
     reason = refused(gate, client_id, NOT_AUTHORIZED, version, username=username(name=plain, do=do))
+    assert reason.startswith("CUSTOM_AUTHORIZER_LAMBDA_EXECUTION_ERROR: ")
     assert FAILURES[do] in reason
     with wire(gate) as client:
         assert client.connect(f"after-{client_id}", username=username(name=plain)).code == 0
@@ -205,7 +206,8 @@ def gives(node, client_id, code, user):
 
 def test_one_that_does_not_exist_or_is_inactive_lets_nobody_in(gate, iot, name):
     user = username(name=name)
-    assert f'authorizer "{name}" does not exist' in refused(gate, name, NOT_AUTHORIZED, username=user)
+    words = f'CUSTOM_AUTHORIZER_NOT_FOUND: authorizer "{name}" does not exist'
+    assert refused(gate, name, NOT_AUTHORIZED, username=user) == words
     create(iot, name, status="INACTIVE")
     until(lambda: "is INACTIVE" in refused(gate, name, NOT_AUTHORIZED, username=user))
     iot.update_authorizer(authorizerName=name, status="ACTIVE")

@@ -169,7 +169,7 @@ def test_a_domain_that_is_disabled_refuses_and_says_so(node, domain, who, name):
 
         until(lambda: code(domain, name, who) is None)
         (found,) = node.client("sekisho").list_refusals(clientId=name, maxResults=1)["refusals"]
-        assert "NOT_AUTHENTICATED" in found["reason"] and "is DISABLED" in found["reason"]
+        assert "DOMAIN_CONFIGURATION_DISABLED" in found["reason"] and "is DISABLED" in found["reason"]
         stays.ping()
         domain.change(domainConfigurationStatus="ENABLED")
         until(lambda: code(domain, name, who) is not None)

@@ -16,6 +16,8 @@ from interop.places import place
 from interop.wire import Wire
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+LARGE = 230
+"""Things of a group from which they go after it."""
 ACCOUNT = "000000000000"
 ALL = ("THING", "THING_TYPE", "THING_TYPE_ASSOCIATION", "THING_GROUP", "THING_GROUP_MEMBERSHIP")
 
@@ -165,6 +167,26 @@ def test_switched_off_nothing_is_told_from_the_next_operation_on(here, back_end,
         enable(here.iot, "THING")
     here.iot.create_thing(thingName=f"{name}-on")
     assert event(back_end, "THING")[0] == f"thing/{name}-on/created"
+    assert back_end.messages() == []
+
+
+def test_of_a_large_group_that_is_deleted_each_thing_is_told_once(here, back_end, name):
+    iot = here.iot
+    id = iot.create_thing_group(thingGroupName=name)["thingGroupId"]
+    ids = {}
+    for number in range(LARGE):
+        thing = iot.create_thing(thingName=f"{name}-{number}")
+        ids[thing["thingName"]] = thing["thingId"]
+        iot.add_thing_to_thing_group(thingGroupName=name, thingName=thing["thingName"])
+    watch(back_end, f"thingGroup/{name}/+", f"thingGroupMembership/thingGroup/{name}/thing/+/+")
+    iot.delete_thing_group(thingGroupName=name)
+    assert event(back_end, "THING_GROUP")[0] == f"thingGroup/{name}/deleted"
+    found = [event(back_end, "THING_GROUP_MEMBERSHIP") for _ in range(LARGE)]
+    for topic, body in found:
+        assert (body["groupId"], topic.rpartition("/")[2]) == (id, "removed")
+    assert {topic.split("/")[4]: body["thingId"] for topic, body in found} == ids
+    iot.create_thing_group(thingGroupName=name)
+    assert event(back_end, "THING_GROUP")[0] == f"thingGroup/{name}/created"
     assert back_end.messages() == []
 
 

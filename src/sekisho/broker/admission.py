@@ -176,8 +176,10 @@ class Admission:
         """Keep a refusal of this connection for explain."""
         identity = self._identity
         thing = identity.thing.name if identity is not None and identity.thing else ""
-        if self._asked is not None and identity is not None and not identity.certificate_id:
-            refusal = {"principal": identity.arn, **refusal}
+        if self._asked is not None:
+            refusal = {"authenticationType": self._asked.authentication, **refusal}
+            if identity is not None and not identity.certificate_id:
+                refusal = {"principal": identity.arn, **refusal}
         record_refusal(self._hub, self._peer, clientId=self.client_id, thingName=thing, **refusal)
 
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from sekisho.broker.listener import Peer
 
 UNPROVED = "NOT_AUTHENTICATED"
+DISABLED = "DOMAIN_CONFIGURATION_DISABLED"
+"""Reasons of AWS's log event Connection.AuthNError (AWS IoT Developer Guide, "CloudWatch AWS IoT log
+entries")."""
 
 
 async def arrive(hub: Hub, peer: Peer, spoken: str, proof: str, connection_id: str) -> None:
@@ -30,7 +33,7 @@ async def arrive(hub: Hub, peer: Peer, spoken: str, proof: str, connection_id: s
         return
     why_not = why_refused(domain, spoken, proof)
     if why_not is not None:
-        raise Unidentified(UNPROVED, why_not)
+        raise _refusal(domain, why_not)
     if domain.callback and proof == X509:
         await _ask(hub, peer, domain, connection_id)
 
@@ -51,11 +54,15 @@ async def arrive_by_https(hub: Hub, peer: Peer, signed: bool, connection_id: str
 async def arrive_by_websocket(hub: Hub, peer: Peer, *, signed: bool) -> None:
     """An upgrade that somebody has signed, or that a custom authorizer decides about with the CONNECT within
     it, which arrives by itself: then its function is asked, if at all."""
-    why_not = (
-        None if peer.domain is None else why_refused(peer.domain, WSS, SIGV4 if signed else _proof(peer))
-    )
+    if peer.domain is None:
+        return
+    why_not = why_refused(peer.domain, WSS, SIGV4 if signed else _proof(peer))
     if why_not is not None:
-        raise Unidentified(UNPROVED, why_not)
+        raise _refusal(peer.domain, why_not)
+
+
+def _refusal(domain: Domain, why_not: str) -> Unidentified:
+    return Unidentified(UNPROVED if domain.enabled else DISABLED, why_not)
 
 
 def why_no_certificate(peer: Peer) -> str | None:

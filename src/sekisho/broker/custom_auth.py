@@ -26,6 +26,7 @@ from sekisho.functions.interface import Functions
 from sekisho.logic.authorizer_answers import Grant
 from sekisho.logic.certificates import BadCertificate, certificate_pem, load_certificate
 from sekisho.logic.custom_auth import SIGNATURE, Certificate, Http, Mqtt, Shown, is_signed
+from sekisho.logic.domains import CUSTOM, CUSTOM_X509
 from sekisho.logic.json_text import shown as quoted
 from sekisho.mqtt.packets import Connect
 from sekisho.mqtt.reasons import Reason
@@ -48,6 +49,12 @@ ID, GRANT = "id", "grant"
 """What is kept of an HTTP connection: its id, and what its authorizer said last."""
 
 NOT_AUTHENTICATED = "NOT_AUTHENTICATED"
+"""What a client has shown is not right, or is not there."""
+NOT_FOUND = "CUSTOM_AUTHORIZER_NOT_FOUND"
+FAILED = "CUSTOM_AUTHORIZER_LAMBDA_EXECUTION_ERROR"
+NOT_FOR_CLIENTS = "CUSTOM_AUTHORIZER_PARAMETER_INVALID"
+"""Reasons of AWS's log event Connection.AuthNError (AWS IoT Developer Guide, "CloudWatch AWS IoT log
+entries"); the guide does not say what is which."""
 WRONG = Reason.BAD_USER_NAME_OR_PASSWORD
 
 
@@ -124,19 +131,19 @@ class CustomAuth:
         name = shown.names
         if name is not None and not rule.override and name != rule.default:
             words = f"authorizer {quoted(name)} is named, and the domain configuration lets none be named"
-            raise Unidentified(NOT_AUTHENTICATED, words)
+            raise Unidentified(NOT_FOR_CLIENTS, words)
         if name is None:
             name = rule.default or known.default
         if not name:
             words = "no authorizer is named, and there is no default one"
             if peer.certificate_der is None:
                 words = f"no client certificate was presented, {words}"
-            raise Unidentified(NOT_AUTHENTICATED, words)
+            raise Unidentified(NOT_FOUND, words)
         authorizer = known.authorizers.get(name)
         if authorizer is None:
-            raise Unidentified(NOT_AUTHENTICATED, f"authorizer {quoted(name)} does not exist")
+            raise Unidentified(NOT_FOUND, f"authorizer {quoted(name)} does not exist")
         if not authorizer.active:
-            raise Unidentified(NOT_AUTHENTICATED, f"authorizer {name} is INACTIVE")
+            raise Unidentified(NOT_FOUND, f"authorizer {name} is INACTIVE")
         return authorizer
 
     async def known(self, peer: Peer) -> Known:
@@ -174,6 +181,11 @@ class Asked:
         self._client: Client | None = None
         self._timers: list[asyncio.TimerHandle] = []
 
+    @property
+    def authentication(self) -> str:
+        """The authenticationType of the client's log entries."""
+        return CUSTOM_X509 if self._rule.certificate else CUSTOM
+
     async def identity(self, client_id: str) -> Identity:
         """Who it is, by what the authorizer said last, or says now. Raises Unidentified."""
         if self._grant is None or self._due:
@@ -208,7 +220,7 @@ class Asked:
         except WrongCredentials as error:
             raise Unidentified(NOT_AUTHENTICATED, str(error), WRONG) from None
         except NotGranted as error:
-            raise Unidentified(NOT_AUTHENTICATED, str(error)) from None
+            raise Unidentified(FAILED, str(error)) from None
         if not grant.authenticated:
             words = f"authorizer {authorizer.name} does not authenticate this client"
             raise Unidentified(NOT_AUTHENTICATED, words, WRONG)

@@ -27,9 +27,13 @@ ACTIONS: Mapping[str, str] = {
 
 UNAUTHENTICATED = frozenset(
     {
+        "CUSTOM_AUTHORIZER_LAMBDA_EXECUTION_ERROR",
+        "CUSTOM_AUTHORIZER_NOT_FOUND",
+        "CUSTOM_AUTHORIZER_PARAMETER_INVALID",
         "DEVICE_CERTIFICATE_INACTIVE",
         "DEVICE_CERTIFICATE_NOT_REGISTERED",
         "DEVICE_CERTIFICATE_REVOKED",
+        "DOMAIN_CONFIGURATION_DISABLED",
         "INTERNAL_SERVER_ERROR",
         "NOT_AUTHENTICATED",
         "SECURITY_TOKEN_EXPIRED",
@@ -82,7 +86,8 @@ def of_refusal(refusal: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
     }
     if reason in UNAUTHENTICATED:
         event = NOT_AUTHENTICATED
-        members["authenticationType"] = "AWS_SIGV4" if refusal.get("principal") else "AWS_X509"
+        signed = "AWS_SIGV4" if refusal.get("principal") else "AWS_X509"
+        members["authenticationType"] = refusal.get("authenticationType", signed)
     return event, members
 
 

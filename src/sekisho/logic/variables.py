@@ -55,6 +55,22 @@ _DIRECTORY_NAMES = {
     NameOID.USER_ID: "uid",
 }
 
+_ALTERNATIVES = ("RFC822Name", "DNSName", "DirectoryName", "UniformResourceIdentifier", "IPAddress")
+
+CERTIFICATE_VARIABLES = (
+    *(
+        f"iot:Certificate.{whose}.{name}"
+        for whose in ("Subject", "Issuer")
+        for name in (
+            *_NAME_ATTRIBUTES.values(),
+            *(f"AlternativeName.{alternative}" for alternative in _ALTERNATIVES),
+        )
+    ),
+    "iot:Certificate.SerialNumber",
+    "iot:Certificate.AvailableKeys",
+)
+"""The names of all that a certificate may have."""
+
 Thing = tuple[str, str | None, Mapping[str, str]]
 
 

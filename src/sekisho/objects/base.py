@@ -28,6 +28,15 @@ DEFAULT_TYPE = "binary/octet-stream"
 class ObjectsError(Exception):
     """Objects cannot be used now; the text says why and holds no key material."""
 
+    for_callers = "the place of the objects did not answer; try again"
+    """What is said to whoever has asked for something that needs them."""
+
+
+class NoRoom(ObjectsError):
+    """Objects can be read, but not written: their disk is full."""
+
+    for_callers = "the disk of the objects is full"
+
 
 class NoSuchObject(ObjectsError):
     """There is no object of that key."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import hashlib
 import heapq
 import json
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote, unquote
 
-from sekisho.objects.base import CHUNK, Info, NoSuchObject, ObjectsError, check_key
+from sekisho.objects.base import CHUNK, Info, NoRoom, NoSuchObject, ObjectsError, check_key
 
 T = TypeVar("T")
 
@@ -29,6 +30,9 @@ MOST_DESCRIPTION = 1 << 20
 
 PIECE = 200
 """Characters of an encoded key in one file name; a longer one goes on in a folder."""
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What the system says where there is no room."""
 
 DRAFTS = ".drafts"
 DRAFT_AGE = 86400.0
@@ -250,4 +254,5 @@ async def _threaded(function: Callable[..., T], *arguments: Any) -> T:
     try:
         return await asyncio.to_thread(function, *arguments)
     except OSError as error:
-        raise ObjectsError(f"the folder of the objects cannot be used: {error.strerror}") from None
+        kind = NoRoom if error.errno in FULL else ObjectsError
+        raise kind(f"the folder of the objects cannot be used: {error.strerror}") from None

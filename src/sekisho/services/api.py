@@ -49,7 +49,7 @@ SOBER = 10
 """How many runs of an operation read everything after one that hoped in vain (`Work.get_unlikely`): a client
 that makes what is there already costs the others little."""
 
-READS = ("describe_", "explain_", "get_", "list_", "search_", "test_")
+READS = ("check_", "describe_", "explain_", "get_", "list_", "search_", "test_")
 UNAUDITED = frozenset({("iot-data", "Publish"), ("iot-data", "SendDirectMessage")})
 """CloudTrail keeps data-plane calls out of the management trail, and so does the audit table."""
 
@@ -177,7 +177,7 @@ class Api:
             raise error from None
         except StoreError as error:
             log.error("store", operation=operation, request=caller.request_id, error=str(error))
-            raise ServiceUnavailableException("the database did not answer; try again") from None
+            raise ServiceUnavailableException(error.for_callers) from None
         except Exception:
             log.exception("operation failed", operation=operation, request=caller.request_id)
             raise InternalFailureException("An internal failure occurred") from None
@@ -198,7 +198,7 @@ class Api:
             return await iam_resource(self.deps.store, caller, operation, members)
         except StoreError as error:
             log.error("store", operation=operation, request=caller.request_id, error=str(error))
-            raise ServiceUnavailableException("the database did not answer; try again") from None
+            raise ServiceUnavailableException(error.for_callers) from None
 
     async def _run(
         self,

@@ -71,7 +71,7 @@ async def delete_billing_group(call: Call, billingGroupName: str, expectedVersio
     if group is None:
         return  # as with things and thing groups; the model knows no ResourceNotFoundException here
     expect_version(group, f"Billing group {billingGroupName}", expectedVersion)
-    await detach_all(call, MEMBER, KIND, billingGroupName)
+    await detach_all(call, MEMBER, KIND, billingGroupName, group)
     await drop_tags(call, group["billingGroupArn"])
     await call.work.delete(KIND, billingGroupName)
 

@@ -79,6 +79,10 @@ class Events(Protocol):
     async def add_to(self, work: Work) -> None: ...
     def committed(self, work: Work) -> None: ...
 
+    def tells_links(self, account: str, region: str, kind: str) -> bool:
+        """Whether of each link of a kind is said that it comes or goes."""
+        ...
+
 
 class NoEvents:
     async def add_to(self, work: Work) -> None:
@@ -86,6 +90,9 @@ class NoEvents:
 
     def committed(self, work: Work) -> None:
         """Nothing is said."""
+
+    def tells_links(self, account: str, region: str, kind: str) -> bool:
+        return False
 
 
 class Log(Protocol):

@@ -95,7 +95,7 @@ async def make_group(
 async def remove_group(call: Call, group: Document) -> None:
     """A group goes with its tags; the things that are in it stay."""
     name = group["thingGroupName"]
-    await detach_all(call, MEMBER, KIND, name, each=True)
+    await detach_all(call, MEMBER, KIND, name, group)
     await drop_tags(call, group["thingGroupArn"])
     await call.work.delete(KIND, name)
 

@@ -42,7 +42,10 @@ class Source(NamedTuple):
 
     async def all(self, columns: str, more: str = "", **params: Any) -> list[Row]:
         sql = f"SELECT {columns} {self.text}{more}"
-        return await self.reads.aggregate(sql, {**self.params, **params})
+        return await self.aggregate(sql, {**self.params, **params})
+
+    async def aggregate(self, sql: str, params: Mapping[str, Any]) -> list[Row]:
+        return await self.reads.aggregate(self.prepared.scope.account, sql, params)
 
 
 async def _source(
@@ -92,7 +95,7 @@ async def _count(source: Source) -> int:
     chosen = source.prepared.compiler.select(source.prepared.counts)
     where = f" WHERE {chosen.condition}" if chosen.condition else ""
     sql = f"SELECT COUNT(*) AS n FROM ({chosen.driver}) d{where}"  # noqa: S608
-    rows = await source.reads.aggregate(sql, chosen.params)
+    rows = await source.aggregate(sql, chosen.params)
     return int(rows[0]["n"])
 
 
@@ -152,7 +155,7 @@ async def get_cardinality(
     source = await _source(call, indexName, queryString, aggregationField, queryVersion)
     # In the order of the index, where there is one.
     values = f"SELECT a.value AS value {source.text} GROUP BY a.value"
-    rows = await source.reads.aggregate(f"SELECT COUNT(*) AS n FROM ({values}) v", source.params)  # noqa: S608
+    rows = await source.aggregate(f"SELECT COUNT(*) AS n FROM ({values}) v", source.params)  # noqa: S608
     return {"cardinality": rows[0]["n"]}
 
 
@@ -175,7 +178,7 @@ async def get_percentiles(
     names = {place: f"p{number}" for number, place in enumerate(sorted(set(places.values())))}
     ranked = f"SELECT a.number AS number, ROW_NUMBER() OVER (ORDER BY a.number) AS place {source.text}"
     listed = ", ".join(f":{name}" for name in names.values())
-    rows = await source.reads.aggregate(
+    rows = await source.aggregate(
         f"SELECT place, number FROM ({ranked}) r WHERE place IN ({listed})",  # noqa: S608
         {**source.params, **{name: place for place, name in names.items()}},
     )

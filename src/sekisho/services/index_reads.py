@@ -19,6 +19,7 @@ from sekisho.logic.query_parser import parse
 from sekisho.logic.query_sql import Compiler
 from sekisho.services.call import Call
 from sekisho.services.indexer import BUILDING, CONFIGURATION, DELETING, indexes
+from sekisho.services.turns import Turns
 from sekisho.services.work import Document
 from sekisho.store import index
 from sekisho.store.index import Scope, fetch_any
@@ -31,42 +32,45 @@ VERSION = "2017-09-30"
 PAGE = 100
 """Most results of a page, and how many there are unless told (botocore, SearchIndex, maxResults)."""
 SECONDS = 20.0
-"""How long a query may take; then it is ended in the database."""
+"""How long a query may take from its turn on; then it is ended in the database."""
+
+
+SEARCHES, AGGREGATIONS = "searches", "aggregations"
 
 
 class IndexReads:
-    """Long reads, a few at a time: however long they take, other reads find a connection."""
+    """Long reads, a few at a time, the accounts in turn: however long they take, other reads find a
+    connection to the database."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._searches = asyncio.Semaphore(1)
-        self._aggregations = asyncio.Semaphore(1)
+        self.turns = Turns((SEARCHES, AGGREGATIONS))
 
-    async def search(self, sql: str, params: Mapping[str, Any]) -> list[Row]:
-        return await self._fetch(self._searches, sql, params)
+    async def search(self, account: str, sql: str, params: Mapping[str, Any]) -> list[Row]:
+        async with self._turn(SEARCHES, account):
+            return await self.store.fetch(sql, params)
 
-    async def aggregate(self, sql: str, params: Mapping[str, Any]) -> list[Row]:
-        return await self._fetch(self._aggregations, sql, params)
-
-    @asynccontextmanager
-    async def long(self) -> AsyncIterator[None]:
-        """For reads that look through many rows of another table: in turn with the aggregations."""
-        async with self._turn(self._aggregations):
-            yield
-
-    async def _fetch(self, permit: asyncio.Semaphore, sql: str, params: Mapping[str, Any]) -> list[Row]:
-        async with self._turn(permit):
+    async def aggregate(self, account: str, sql: str, params: Mapping[str, Any]) -> list[Row]:
+        async with self.long(account):
             return await self.store.fetch(sql, params)
 
     @asynccontextmanager
-    async def _turn(self, permit: asyncio.Semaphore) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(SECONDS), permit:
-                yield
-        except TimeoutError:
-            raise ThrottlingException(
-                f"the query took longer than {SECONDS:.0f} s; ask for something rarer, or for less at a time"
-            ) from None
+    async def long(self, account: str) -> AsyncIterator[None]:
+        """For reads that look through many rows of another table: in turn with the aggregations."""
+        async with self._turn(AGGREGATIONS, account):
+            yield
+
+    @asynccontextmanager
+    async def _turn(self, line: str, account: str) -> AsyncIterator[None]:
+        async with self.turns.take(line, account):
+            try:
+                async with asyncio.timeout(SECONDS):
+                    yield
+            except TimeoutError:
+                words = f"the query took longer than {SECONDS:.0f} s"
+                raise ThrottlingException(
+                    f"{words}; ask for something rarer, or for less at a time"
+                ) from None
 
 
 class Prepared(NamedTuple):
@@ -107,7 +111,7 @@ async def prepare(reads: IndexReads, scope: Scope, query: Query, *more: str) -> 
     rows = await fetch_any(reads.store, index.FIELDS, "name", names, {"scope": scope.id})
     numbers = {row["name"]: row["id"] for row in rows}
     compiler = Compiler(query, scope.id, numbers)
-    counts = await reads.search(*compiler.counting())
+    counts = await reads.search(scope.account, *compiler.counting())
     return Prepared(compiler, {row["leaf"]: row["n"] for row in counts}, numbers, scope)
 
 
@@ -116,7 +120,7 @@ async def found(reads: IndexReads, prepared: Prepared, after: int, limit: int) -
     chosen = prepared.compiler.select(prepared.counts, after=True)
     where = f" WHERE {chosen.condition}" if chosen.condition else ""
     sql = f"SELECT d.id AS id FROM ({chosen.driver}) d{where} ORDER BY d.id LIMIT :limit"  # noqa: S608
-    rows = await reads.search(sql, {**chosen.params, "after": after, "limit": limit})
+    rows = await reads.search(prepared.scope.account, sql, {**chosen.params, "after": after, "limit": limit})
     return [row["id"] for row in rows]
 
 

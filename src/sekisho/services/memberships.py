@@ -99,6 +99,8 @@ class Memberships:
         self._stale: set[Place] | None = None
         """Places whose groups may have changed; None for all."""
         self._leased_until = 0.0
+        self._built: Place = ("", "")
+        """Where something was built last."""
         self._since: dict[tuple[str, ...], tuple[int, float]] = {}
         self._prepared: tuple[tuple[int, str], Prepared] | None = None
 
@@ -154,7 +156,9 @@ class Memberships:
             names = sorted({row["name"] for row in rows})
             place = due[0]["account"], due[0]["region"]
             await self._settle(place, scope, names if place[0] is not None else [], done)
-        for place, known in building:
+        # Each place in turn: what is wrong with one, or takes long, concerns no other.
+        for place, known in sorted(building, key=lambda one: (one[0] <= self._built, one[0])):
+            self._built = place
             if await self._build(place, known):
                 return True
         return bool(due)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import structlog
+
 from sekisho.aws.errors import (
     DeleteConflictException,
     InvalidRequestException,
@@ -11,12 +13,22 @@ from sekisho.aws.errors import (
     ResourceNotFoundException,
     VersionsLimitExceededException,
 )
+from sekisho.logic.json_text import shown
+from sekisho.logic.lint import Place, lint
 from sekisho.logic.policy import MalformedPolicy, parse_policy
 from sekisho.services.call import Call
 from sekisho.services.paging import by_age, page_of
 from sekisho.services.tagging import drop_tags, put_tags
 from sekisho.services.taken import require_free
 from sekisho.services.work import Document
+
+log = structlog.get_logger("sekisho.policies")
+
+LINTED = frozenset({"CreatePolicy", "CreatePolicyVersion"})
+"""Operations of somebody who writes a policy; of those that templates make by the thousand the log says
+nothing."""
+TOLD = 5
+"""Findings of one policy that the log has."""
 
 VERSIONS = 5
 """AWS General Reference, AWS IoT quotas: versions of one policy; nothing is pruned by itself."""
@@ -25,7 +37,7 @@ VERSIONS = 5
 async def create_policy(
     call: Call, policyName: str, policyDocument: str, tags: Sequence[Mapping[str, str]] | None = None
 ) -> Document:
-    _check_document(policyDocument)
+    _check_document(call, policyName, policyDocument)
     words = f"Policy cannot be created - name already exists (name={policyName})"
     await require_free(call, "policy", policyName, "policy", words)
     arn = call.arn("policy", policyName)
@@ -41,12 +53,12 @@ async def create_policy(
             "versions": {"1": {"policyDocument": policyDocument, "createDate": call.now}},
         },
     )
-    return _version(policy, "1") | {"policyVersionId": "1"}
+    return version_of(policy, "1") | {"policyVersionId": "1"}
 
 
 async def get_policy(call: Call, policyName: str) -> Document:
     policy = await call.require("policy", policyName)
-    return policy | _version(policy, policy["defaultVersionId"])
+    return policy | version_of(policy, policy["defaultVersionId"])
 
 
 async def list_policies(
@@ -75,7 +87,7 @@ async def delete_policy(call: Call, policyName: str) -> None:
 async def create_policy_version(
     call: Call, policyName: str, policyDocument: str, setAsDefault: bool | None = None
 ) -> Document:
-    _check_document(policyDocument)
+    _check_document(call, policyName, policyDocument)
     policy = await call.require("policy", policyName)
     if len(policy["versions"]) >= VERSIONS:
         raise VersionsLimitExceededException(
@@ -87,12 +99,12 @@ async def create_policy_version(
     if setAsDefault:
         policy["defaultVersionId"] = version
     policy = await call.work.put("policy", policyName, policy)
-    return _version(policy, version)
+    return version_of(policy, version)
 
 
 async def get_policy_version(call: Call, policyName: str, policyVersionId: str) -> Document:
     policy = await call.require("policy", policyName)
-    return _version(policy, policyVersionId) | {
+    return version_of(policy, policyVersionId) | {
         "creationDate": policy["creationDate"],
         "lastModifiedDate": policy["lastModifiedDate"],
     }
@@ -100,12 +112,12 @@ async def get_policy_version(call: Call, policyName: str, policyVersionId: str) 
 
 async def list_policy_versions(call: Call, policyName: str) -> Document:
     policy = await call.require("policy", policyName)
-    return {"policyVersions": [_version(policy, version) for version in reversed(policy["versions"])]}
+    return {"policyVersions": [version_of(policy, version) for version in reversed(policy["versions"])]}
 
 
 async def delete_policy_version(call: Call, policyName: str, policyVersionId: str) -> None:
     policy = await call.require("policy", policyName)
-    _version(policy, policyVersionId)
+    version_of(policy, policyVersionId)
     if policyVersionId == policy["defaultVersionId"]:
         raise DeleteConflictException(
             f"Cannot delete the default version of a policy (name={policyName}, version={policyVersionId})"
@@ -116,18 +128,32 @@ async def delete_policy_version(call: Call, policyName: str, policyVersionId: st
 
 async def set_default_policy_version(call: Call, policyName: str, policyVersionId: str) -> None:
     policy = await call.require("policy", policyName)
-    _version(policy, policyVersionId)
+    version_of(policy, policyVersionId)
     await call.work.put("policy", policyName, policy | {"defaultVersionId": policyVersionId})
 
 
-def _check_document(document: str) -> None:
+def _check_document(call: Call, name: str, document: str) -> None:
     try:
-        parse_policy(document)
+        policy = parse_policy(document)
     except MalformedPolicy as error:
         raise MalformedPolicyException(str(error)) from None
+    if call.again or call.operation not in LINTED:
+        return
+    found = lint(policy, Place(call.region, call.account), TOLD)
+    if found:
+        words = [
+            f"statement {one.statement}, {one.element} {shown(one.value)}: {one.message}" for one in found
+        ]
+        log.warning(
+            "a policy says what nobody asks for, or nothing meets",
+            policy=name,
+            account=call.account,
+            region=call.region,
+            found=words,
+        )
 
 
-def _version(policy: Document, version: str) -> Document:
+def version_of(policy: Document, version: str) -> Document:
     """One version of a policy, as the operations about versions answer it."""
     if not version.isdigit():
         raise InvalidRequestException(f"{version} is not a policy version id")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from sekisho.aws.errors import (
     InvalidRequestException,
     LimitExceededException,
-    NotImplementedException,
     ResourceNotFoundException,
 )
 from sekisho.services.call import Call
 from sekisho.services.group_tree import ancestors, refuse_dynamic
-from sekisho.services.paging import DEFAULT_PAGE, key, links_from, links_to, page_of
+from sekisho.services.paging import DEFAULT_PAGE, created_key, key, links_from, links_to, page_of, token
 from sekisho.services.targets import require_target
-from sekisho.services.work import Document, Link
+from sekisho.services.work import Document
+from sekisho.store import tables
 
 MOST = 10
 MOST_OF_GROUP = 2
@@ -67,7 +69,8 @@ async def list_attached_policies(
 async def list_targets_for_policy(
     call: Call, policyName: str, marker: str | None = None, pageSize: int | None = None
 ) -> Document:
-    links, next_marker = await _targets_of(call, policyName, marker, pageSize)
+    await call.require("policy", policyName)
+    links, next_marker = await links_from(call.work, ATTACHED, policyName, marker, pageSize or DEFAULT_PAGE)
     return {"targets": [link.target for link in links], "nextMarker": next_marker}
 
 
@@ -88,9 +91,10 @@ async def list_principal_policies(
     pageSize: int | None = None,
     ascendingOrder: bool | None = None,
 ) -> Document:
-    _ascending_only(ascendingOrder)
     await require_target(call, principal)
-    return await _policies_of(call, principal, marker, pageSize)
+    names, next_marker = await _by_age(call, "target", principal, marker, pageSize, ascendingOrder)
+    policies = [{"policyName": name, "policyArn": call.arn("policy", name)} for name in names]
+    return {"policies": policies, "nextMarker": next_marker}
 
 
 async def list_policy_principals(
@@ -100,9 +104,30 @@ async def list_policy_principals(
     pageSize: int | None = None,
     ascendingOrder: bool | None = None,
 ) -> Document:
-    _ascending_only(ascendingOrder)
-    links, next_marker = await _targets_of(call, policyName, marker, pageSize)
-    return {"principals": [link.target for link in links], "nextMarker": next_marker}
+    await call.require("policy", policyName)
+    found, next_marker = await _by_age(call, "source", policyName, marker, pageSize, ascendingOrder)
+    return {"principals": found, "nextMarker": next_marker}
+
+
+async def _by_age(
+    call: Call,
+    end: Literal["source", "target"],
+    id: str,
+    marker: str | None,
+    size: int | None,
+    ascending: bool | None,
+) -> tuple[list[str], str | None]:
+    """What is at the other end, in the order in which it was attached: newest first unless told (botocore,
+    ascendingOrder)."""
+    at, _, name = created_key(marker).partition(" ")
+    after = (float(at), name) if at else None
+    limit = size or DEFAULT_PAGE
+    rows = await call.deps.store.fetch(
+        *tables.page_attached(call.account, call.region, end, id, after, limit + 1, bool(ascending))
+    )
+    other = "target" if end == "source" else "source"
+    found = [str(row[other]) for row in rows[:limit]]
+    return found, token(f"{rows[limit - 1]['created']!r} {found[-1]}") if len(rows) > limit else None
 
 
 async def _policies_above(call: Call, group: Document, marker: str | None, size: int | None) -> Document:
@@ -121,15 +146,3 @@ async def _policies_of(call: Call, target: str, marker: str | None, size: int | 
     links, next_marker = await links_to(call.work, ATTACHED, target, marker, size or DEFAULT_PAGE)
     policies = [{"policyName": link.source, "policyArn": call.arn("policy", link.source)} for link in links]
     return {"policies": policies, "nextMarker": next_marker}
-
-
-async def _targets_of(
-    call: Call, policy: str, marker: str | None, size: int | None
-) -> tuple[list[Link], str | None]:
-    await call.require("policy", policy)
-    return await links_from(call.work, ATTACHED, policy, marker, size or DEFAULT_PAGE)
-
-
-def _ascending_only(ascending: bool | None) -> None:
-    if ascending is False:
-        raise NotImplementedException("descending order is not implemented by this node for this listing")

@@ -14,6 +14,7 @@ import orjson
 from sekisho.logic import registry_events as events
 from sekisho.logic.registry_events import Document, Event
 from sekisho.mqtt.message import Message
+from sekisho.services.detaching import last_of
 from sekisho.services.event_configurations import KIND, SENT, THE_ONE
 from sekisho.services.work import Edit, LinkEdit, Work
 from sekisho.store import tables
@@ -69,6 +70,10 @@ class RegistryEvents:
                     message = Message(account, part.region, event.topic, body, qos=1, received_at=at)
                     part.events.append(message)
 
+    def tells_links(self, account: str, region: str, kind: str) -> bool:
+        """Whether of each link of a kind is said that it comes or goes."""
+        return LINKS.get(kind) in self._enabled.get((account, region), NONE)
+
     def committed(self, work: Work) -> None:
         """A configuration that this node has just committed holds for the operation after it, whenever the
         change feed gets there."""
@@ -123,10 +128,10 @@ def _of_association(before: Document | None, after: Document | None) -> Iterator
 
 async def _of_links(work: Work, wanted: frozenset[str]) -> AsyncIterator[Event]:
     """Only of links that were not there, or were: attaching and detaching may be repeated."""
-    for edit in work.link_edits():
-        type = LINKS.get(edit.kind)
-        if type not in wanted:
-            continue
+    edits = [edit for edit in work.link_edits() if LINKS.get(edit.kind) in wanted]
+    if len(edits) > 1:
+        await work.read_ahead("thing", [edit.source for edit in edits if edit.kind == MEMBER])
+    for edit in edits:
         there = await work.has_link(edit.kind, edit.source, edit.target)
         if there == (edit.body is None):
             event = await _of_link(work, edit)
@@ -139,7 +144,7 @@ LINKS = {MEMBER: events.THING_GROUP_MEMBERSHIP, PARENT: events.THING_GROUP_HIERA
 
 async def _of_link(work: Work, edit: LinkEdit) -> Event | None:
     operation = events.ADDED if edit.body is not None else events.REMOVED
-    group = await _last_seen(work, GROUP, edit.target)
+    group = await _last_seen(work, GROUP, edit.target) or await last_of(work, edit.kind, edit.target)
     other = await _last_seen(work, "thing" if edit.kind == MEMBER else GROUP, edit.source)
     if group is None or other is None:
         return None

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from sekisho.mqtt.message import Message
+from sekisho.store.statement import Row
 
 Document = dict[str, Any]
 
@@ -72,6 +73,13 @@ class Slot:
         if self.body is not None:
             after = document(self.body, self.version + 1, self.created, self.updated)
         return Edit(kind, id, before, after)
+
+
+def read_slot(row: Row | None, now: float) -> Slot:
+    """Of a row of the table of resources, or of none."""
+    if row is None:
+        return Slot(0, None, now, now)
+    return Slot(row["version"], orjson.loads(row["body"]), row["created"], row["updated"])
 
 
 def document(body: Document, version: int, created: float, updated: float) -> Document:

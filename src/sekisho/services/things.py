@@ -38,9 +38,11 @@ async def create_thing(
     attributes = changed_attributes({}, attributePayload)
     existing = await call.work.get_unlikely("thing", thingName)
     if existing is not None:
-        known = existing | {"billingGroupName": await billing_group_of(call.work, thingName)}
-        asked = {"thingTypeName": thingTypeName, "billingGroupName": billingGroupName}
-        same = agrees(known, asked | {"attributes": attributes})
+        # That a thing has joined a group since, of whatever kind, is no input of this operation.
+        asked = {"thingTypeName": thingTypeName, "attributes": attributes}
+        same = agrees(existing, asked) and (
+            billingGroupName in (None, await billing_group_of(call.work, thingName))
+        )
         words = "already exists in account with different attributes, thing type or billing group"
         return same_or_taken(existing, same, "thing", thingName, f"Thing {thingName} {words}")
     await _check_type(call, thingTypeName)
@@ -150,7 +152,7 @@ async def list_things(
             return await call.work.page_linked(TYPE, thingTypeName, "thing", after, SCAN)
         if attributeName is not None:
             text = _as_json(attributeName, attributeValue, bool(usePrefixAttributeValue))
-            async with reads.long():
+            async with reads.long(call.account):
                 return await call.work.page_containing("thing", "attributes", text, after, SCAN)
         return await call.work.page("thing", after, limit)
 

@@ -19,6 +19,7 @@ from sekisho.services.slots import (
     Slot,
     document,
     dumps,
+    read_slot,
     row_document,
 )
 from sekisho.store import outbox, tables
@@ -52,6 +53,8 @@ class Work:
         """Further statements of the commit, beside those that this object makes."""
         self._slots: dict[tuple[str, str], Slot] = {}
         self._links: dict[tuple[str, str, str], Document | None] = {}
+        self._seen: set[tuple[str, str, str]] = set()
+        """Links that the database was seen to have."""
         self._guards: list[Statement] = []
         self._changes: list[Statement] = []
         self._elsewhere: dict[tuple[str, str], Work] = {}
@@ -84,7 +87,7 @@ class Work:
         if slot is None:
             # Text in a database has no U+0000, so nothing has an id with it.
             row = await self._row(kind, id) if "\0" not in id else None
-            slot = self._slots[kind, id] = _read(row, self.now)
+            slot = self._slots[kind, id] = read_slot(row, self.now)
         return slot
 
     async def get_likely(self, kind: str, id: str, hints: Hints) -> Document | None:
@@ -96,7 +99,7 @@ class Work:
                 self.hoped = True
             else:
                 hints.keep(place, row := await tables.fetch_one(self.store, tables.get_resource(*place)))
-            self._slots[kind, id] = _read(row, self.now)
+            self._slots[kind, id] = read_slot(row, self.now)
         return await self.get(kind, id)
 
     async def _row(self, kind: str, id: str) -> Row | None:
@@ -113,6 +116,13 @@ class Work:
         if slot.body is None:
             return None
         return document(slot.body, slot.version or 1, slot.created, slot.updated)
+
+    async def read_ahead(self, kind: str, ids: Sequence[str]) -> None:
+        """Read many resources at once that are going to be asked for."""
+        unread = [id for id in dict.fromkeys(ids) if (kind, id) not in self._slots]
+        found = await tables.fetch_resources(self.store, self.account, self.region, kind, unread)
+        for id in unread:
+            self._slots[kind, id] = read_slot(found.get(id), self.now)
 
     async def get_unlikely(self, kind: str, id: str) -> Document | None:
         """What is most likely not there, and is then made: a hopeful run takes that for granted and leaves
@@ -215,6 +225,7 @@ class Work:
     def _with_pending(
         self, rows: Sequence[Any], kind: str, after: str, limit: int, wanted: Any, key: str
     ) -> list[Link]:
+        self._seen.update((kind, row["source"], row["target"]) for row in rows)
         links = {
             (row["source"], row["target"]): Link(row["source"], row["target"], orjson.loads(row["body"]))
             for row in rows
@@ -264,7 +275,7 @@ class Work:
     async def has_link(self, kind: str, source: str, target: str) -> bool:
         """Whether the database has a link, whatever this work will do to it; the commit proves it again."""
         place = (self.account, self.region, kind, source, target)
-        if await self.store.fetch(*tables.get_link(*place)):
+        if (kind, source, target) in self._seen or await self.store.fetch(*tables.get_link(*place)):
             self._guards.append(tables.guard_link(*place))
             return True
         self._guards.append(tables.guard_no_link(*place))
@@ -374,12 +385,6 @@ class Work:
         if slot.version:
             return tables.update_resource(*place, slot.version, dumps(slot.body), slot.updated)
         return tables.insert_resource(*place, dumps(slot.body), slot.created)
-
-
-def _read(row: Row | None, now: float) -> Slot:
-    if row is None:
-        return Slot(0, None, now, now)
-    return Slot(row["version"], orjson.loads(row["body"]), row["created"], row["updated"])
 
 
 def _cut(rows: Sequence[Any], limit: int) -> tuple[list[tuple[str, Document]], str]:

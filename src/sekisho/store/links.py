@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from sekisho.store.statement import Query, Statement
 
@@ -64,6 +64,34 @@ SELECT account, region, kind, target, 'unlinked ' || source, :at
  WHERE account = :account AND region = :region AND kind = :kind AND target = :target AND source <= :upto
  ORDER BY source"""
 
+# The kind is written out, so that an index of this kind alone serves.
+ATTACHED = """
+SELECT source, target, created
+  FROM link
+ WHERE account = :account AND region = :region AND kind = 'attached-policy' AND """
+
+# By which end is given, whether there is a key to go on from, and whether upwards.
+ATTACHED_BY_AGE = {
+    ("source", False, True): "source = :id ORDER BY created, target LIMIT :limit",
+    ("source", False, False): "source = :id ORDER BY created DESC, target DESC LIMIT :limit",
+    ("source", True, True): (
+        "source = :id AND (created, target) > (:created, :after) ORDER BY created, target LIMIT :limit"
+    ),
+    ("source", True, False): (
+        "source = :id AND (created, target) < (:created, :after)"
+        " ORDER BY created DESC, target DESC LIMIT :limit"
+    ),
+    ("target", False, True): "target = :id ORDER BY created, source LIMIT :limit",
+    ("target", False, False): "target = :id ORDER BY created DESC, source DESC LIMIT :limit",
+    ("target", True, True): (
+        "target = :id AND (created, source) > (:created, :after) ORDER BY created, source LIMIT :limit"
+    ),
+    ("target", True, False): (
+        "target = :id AND (created, source) < (:created, :after)"
+        " ORDER BY created DESC, source DESC LIMIT :limit"
+    ),
+}
+
 LAST = "\U0010ffff"
 """Greater than the name of everything."""
 
@@ -117,6 +145,23 @@ def links_from(account: str, region: str, kind: str, source: str, after: str, li
 def links_to(account: str, region: str, kind: str, target: str, after: str, limit: int) -> Query:
     """Up to ``limit`` links to ``target`` in the order of their sources, beyond the source ``after``."""
     return Query(TO, _to(account, region, kind, target, after=after, limit=limit))
+
+
+def page_attached(
+    account: str,
+    region: str,
+    end: Literal["source", "target"],
+    id: str,
+    after: tuple[float, str] | None,
+    limit: int,
+    ascending: bool,
+) -> Query:
+    """Up to ``limit`` attachments of a policy (its name is the ``source``) or to a ``target``: source,
+    target, created. Oldest first or newest first, beyond ``after`` (created, the other end)."""
+    params: dict[str, Any] = {"account": account, "region": region, "id": id, "limit": limit}
+    if after is not None:
+        params["created"], params["after"] = after
+    return Query(ATTACHED + ATTACHED_BY_AGE[end, after is not None, ascending], params)
 
 
 def get_link(account: str, region: str, kind: str, source: str, target: str) -> Query:

@@ -12,7 +12,15 @@ import asyncpg
 
 from sekisho.store.intake import Outcome, Pending
 from sekisho.store.parameters import numbered
-from sekisho.store.statement import Conflict, Row, Statement, StoreError, Unavailable, check_expectation
+from sekisho.store.statement import (
+    Conflict,
+    DiskFull,
+    Row,
+    Statement,
+    StoreError,
+    Unavailable,
+    check_expectation,
+)
 
 PREPARED = 256
 """How many statements are kept prepared."""
@@ -83,6 +91,7 @@ class Writer:
         A group whose connection was lost before COMMIT was sent has not happened, and is tried once more.
         """
         why = "the database connection was lost twice; nothing of this commit happened"
+        kind: type[StoreError] = Unavailable
         for _ in range(2):
             try:
                 return await self._transact(await self._connected(), group)
@@ -97,12 +106,13 @@ class Writer:
                 break
             except Exception as error:
                 self._drop()  # which also rolls back
-                why = f"{store_error(error, ())}; nothing of this commit happened"
+                failure = store_error(error, ())
+                why, kind = f"{failure}; nothing of this commit happened", type(failure)
                 break
             except BaseException:
                 self._drop()
                 raise
-        return [Unavailable(why) for _ in group]
+        return [(DiskFull if kind is DiskFull else Unavailable)(why) for _ in group]
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -214,6 +224,8 @@ def store_error(error: Exception, names: Sequence[str]) -> StoreError:
         argument = re.search(r"query argument \$(\d+)", str(error))
         which = f"the parameter {names[int(argument[1]) - 1]}" if argument and names else "a value"
         return StoreError(f"{which} has a type or a size that its column does not take")
+    if isinstance(error, asyncpg.DiskFullError):
+        return DiskFull(f"the database could not write: the disk is full: {plain(error)}")
     if isinstance(error, _UNAVAILABLE):
         return Unavailable(f"the database could not do it now: {plain(error)}")
     return StoreError(f"the database refused: {plain(error)}")

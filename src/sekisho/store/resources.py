@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from sekisho.store.several import any_of
 from sekisho.store.statement import Query, Statement
 
 GET = """
 SELECT account, region, kind, id, version, body, created, updated
   FROM resource
  WHERE account = :account AND region = :region AND kind = :kind AND id = :id"""
+
+GET_ANY = """
+SELECT id, version, body, created, updated
+  FROM resource
+ WHERE account = :account AND region = :region AND kind = :kind AND id IN (:id)"""
 
 INSERT = """
 INSERT INTO resource (account, region, kind, id, version, body, created, updated)
@@ -114,6 +121,11 @@ def _key(account: str, region: str, kind: str, id: str) -> dict[str, Any]:
 def get_resource(account: str, region: str, kind: str, id: str) -> Query:
     """One row or none: account, region, kind, id, version (from 1), body (JSON text), created, updated."""
     return Query(GET, _key(account, region, kind, id))
+
+
+def get_resources(account: str, region: str, kind: str, ids: Sequence[str]) -> list[Statement]:
+    """Queries for the rows of those that are there: id, version, body, created, updated."""
+    return any_of(GET_ANY, "id", ids, {"account": account, "region": region, "kind": kind})
 
 
 def insert_resource(

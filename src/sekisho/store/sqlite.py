@@ -20,6 +20,7 @@ from sekisho.store.parameters import positional
 from sekisho.store.statement import (
     NO_PARAMS,
     Conflict,
+    DiskFull,
     Row,
     Statement,
     StoreError,
@@ -30,7 +31,7 @@ from sekisho.store.statement import (
 
 GROUP = 256
 """How many commits share one COMMIT, and so one wait for the disk."""
-READERS = 3
+READERS = 4
 BUSY_SECONDS = 5.0
 """How long to wait for another program that holds the file, such as a backup."""
 
@@ -53,7 +54,6 @@ _TAKEN = {
 _UNAVAILABLE = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_NOMEM,
     sqlite3.SQLITE_CANTOPEN,
@@ -200,7 +200,8 @@ def commit_group(connection: sqlite3.Connection, group: Sequence[Pending]) -> li
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
         # One object each: an exception that several tasks raise would gather all their tracebacks.
-        return [Unavailable(f"the database could not write: {_plain(error)}") for _ in group]
+        kind = DiskFull if _is_full(error) else Unavailable
+        return [kind(f"the database could not write: {_plain(error)}") for _ in group]
     return outcomes
 
 
@@ -260,10 +261,17 @@ def _store_error(error: Exception) -> StoreError:
     code = getattr(error, "sqlite_errorcode", None)
     if code in _TAKEN:
         return Conflict(_plain(error))
+    if _is_full(error):
+        return DiskFull(f"the database could not write: {_plain(error)}")
     # The low byte is the primary code (sqlite.org/rescode.html).
     if code is not None and code & 0xFF in _UNAVAILABLE:
         return Unavailable(f"the database could not do it now: {_plain(error)}")
     return StoreError(f"the database refused: {_plain(error)}")
+
+
+def _is_full(error: Exception) -> bool:
+    """What SQLite makes of ENOSPC, and of a database that is as large as it may become."""
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
 def _plain(error: Exception) -> str:

@@ -41,6 +41,9 @@ class Query(NamedTuple):
 class StoreError(Exception):
     """The database refused, or could not be asked. Messages never hold parameter values."""
 
+    for_callers = "the database did not answer; try again"
+    """What is said to whoever has asked for something that needs the database."""
+
 
 class Conflict(StoreError):
     """An expectation failed, or a key was taken: nothing of the commit happened; read again and decide again.
@@ -56,6 +59,12 @@ class Unavailable(StoreError):
 
     For a commit that was under way the message says whether it certainly did not happen or is unknown.
     """
+
+
+class DiskFull(Unavailable):
+    """The database has no room to write, and will have none until somebody makes some."""
+
+    for_callers = "the disk of the database is full"
 
 
 class NewerDatabase(StoreError):

@@ -6,6 +6,8 @@ Reads are a :class:`Query` (``await store.fetch(*get_resource(…))``), writes a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sekisho.store.changes import Change, append_change, last_change, read_changes
 from sekisho.store.joined import get_with_links, page_containing, page_linked
 from sekisho.store.journals import append_audit, append_refusal, page_refusals
@@ -24,12 +26,14 @@ from sekisho.store.links import (
     insert_link,
     links_from,
     links_to,
+    page_attached,
     tell_links_to,
 )
 from sekisho.store.resources import (
     delete_resource,
     delete_resources,
     get_resource,
+    get_resources,
     guard_absent,
     guard_fewer,
     guard_present,
@@ -53,8 +57,10 @@ __all__ = [
     "delete_resource",
     "delete_resources",
     "fetch_one",
+    "fetch_resources",
     "get_link",
     "get_resource",
+    "get_resources",
     "get_with_links",
     "guard_absent",
     "guard_fewer",
@@ -73,6 +79,7 @@ __all__ = [
     "last_change",
     "links_from",
     "links_to",
+    "page_attached",
     "page_containing",
     "page_linked",
     "page_refusals",
@@ -90,6 +97,15 @@ async def fetch_one(store: Store, query: Query) -> Row | None:
     """The first row, or None."""
     rows = await store.fetch(*query)
     return rows[0] if rows else None
+
+
+async def fetch_resources(
+    store: Store, account: str, region: str, kind: str, ids: Sequence[str]
+) -> dict[str, Row]:
+    """The rows of those that are there, by their ids."""
+    queries = get_resources(account, region, kind, ids)
+    rows = [row for query in queries for row in await store.fetch(query.sql, query.params)]
+    return {str(row["id"]): row for row in rows}
 
 
 async def hold_lease(store: Store, name: str, owner: str, now: float, seconds: float) -> bool:

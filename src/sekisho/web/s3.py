@@ -142,10 +142,10 @@ class S3:
             answer = _refusal(error, scope["path"], request_id)
         except ObjectsError as error:
             log.error("objects", request=request_id, error=str(error))
-            answer = _refusal(SlowDown("the place of the objects did not answer; try again"), "", request_id)
+            answer = _refusal(SlowDown(error.for_callers), "", request_id)
         except StoreError as error:
             log.error("store", request=request_id, error=str(error))
-            answer = _refusal(SlowDown("the database did not answer; try again"), "", request_id)
+            answer = _refusal(SlowDown(error.for_callers), "", request_id)
         except Exception:
             log.exception("request failed", request=request_id)
             answer = _refusal(InternalFailureException("An internal failure occurred"), "", request_id)

@@ -145,6 +145,7 @@ def test_own_operations_are_those_of_the_interface() -> None:
     assert sorted(service("sekisho").python_names()) == [
         "advance_certificate_renewal",
         "cancel_certificate_renewal",
+        "check_policy",
         "create_account",
         "delete_certificate_validity",
         "delete_retired_certificate",

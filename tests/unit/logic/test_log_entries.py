@@ -62,6 +62,14 @@ def test_who_is_not_authenticated():
     )
 
 
+def test_whom_a_custom_authorizer_lets_in_not():
+    words = "CUSTOM_AUTHORIZER_NOT_FOUND: there is none"
+    refused = {"action": "iot:Connect", "resource": "lamp", "decision": "REFUSED", "reason": words}
+    event, members = of_refusal(REFUSAL | refused | {"authenticationType": "CUSTOM_AUTH"})
+    assert (event, members["reason"]) == ("Connection.AuthNError", "CUSTOM_AUTHORIZER_NOT_FOUND")
+    assert members["authenticationType"] == "CUSTOM_AUTH"
+
+
 @pytest.mark.parametrize(
     ("words", "reason", "details"),
     [
