@@ -15,8 +15,10 @@ from sekisho.services.access import KIND, AccessKey, key_document, new_key_id, n
 from sekisho.services.call import NOTHING, Call, Principal
 from sekisho.services.iam import (
     ATTACHED,
+    MEMBER,
     USER,
     create,
+    created,
     cut,
     delete_inline,
     get_inline,
@@ -24,6 +26,7 @@ from sekisho.services.iam import (
     listing,
     merged_tags,
     put_inline,
+    rename,
     require,
     save,
     shown_tags,
@@ -40,7 +43,7 @@ async def create_user(
     call: Call, UserName: str, Path: str | None = None, Tags: Sequence[Mapping[str, str]] | None = None
 ) -> Document:
     body: Document = {"Policies": {}, "AccessKeys": {}}
-    return {"User": _shown(await create(call, USER, UserName, Path, Tags, body))}
+    return {"User": shown_user(await create(call, USER, UserName, Path, Tags, body))}
 
 
 async def get_user(call: Call, UserName: str | None = None) -> Document:
@@ -49,14 +52,26 @@ async def get_user(call: Call, UserName: str | None = None) -> Document:
     if UserName is None and principal.arn.endswith(":root"):
         root = {"Path": "/", "UserId": principal.account, "Arn": principal.arn, "CreateDate": 0.0}
         return {"User": root | {"UserName": "root"}}
-    return {"User": _shown(await require(call, USER, _name(call, UserName)))}
+    return {"User": shown_user(await require(call, USER, user_name(call, UserName)))}
 
 
 async def list_users(
     call: Call, PathPrefix: str | None = None, Marker: str | None = None, MaxItems: int | None = None
 ) -> Document:
     found = await listing(call, USER, "Users", Marker, MaxItems, wanted=under(PathPrefix))
-    return found | {"Users": [_shown(user) | {"Tags": None} for user in found["Users"]]}
+    return found | {"Users": [shown_user(user) | {"Tags": None} for user in found["Users"]]}
+
+
+async def update_user(
+    call: Call, UserName: str, NewPath: str | None = None, NewUserName: str | None = None
+) -> None:
+    """Its access keys stay its own; sessions under the name before have ended."""
+    user = await rename(call, USER, UserName, NewUserName, NewPath)
+    keys = call.work.elsewhere("", "")
+    for id in user["AccessKeys"]:
+        row = await keys.get(KIND, id)
+        if row is not None:
+            await keys.put(KIND, id, row | {"principal": user["Arn"], "userName": user["UserName"]})
 
 
 async def delete_user(call: Call, UserName: str) -> None:
@@ -67,15 +82,9 @@ async def delete_user(call: Call, UserName: str) -> None:
         raise DeleteConflictException("Cannot delete entity, must detach all policies first.")
     if user["Policies"]:
         raise DeleteConflictException("Cannot delete entity, must delete policies first.")
+    if not await call.work.require_no_links_to(MEMBER, user["Arn"]):
+        raise DeleteConflictException("Cannot delete entity, must remove users from group first.")
     await call.work.delete(USER, UserName.lower())
-
-
-async def list_groups_for_user(
-    call: Call, UserName: str, Marker: str | None = None, MaxItems: int | None = None
-) -> Document:
-    """None: there is nothing here that makes a group."""
-    await require(call, USER, UserName)
-    return cut("Groups", [], Marker, MaxItems)
 
 
 async def put_user_policy(call: Call, UserName: str, PolicyName: str, PolicyDocument: str) -> None:
@@ -118,7 +127,7 @@ async def list_user_tags(
 
 
 async def create_access_key(call: Call, UserName: str | None = None) -> Document:
-    user = await require(call, USER, _name(call, UserName))
+    user = await require(call, USER, user_name(call, UserName))
     if len(user["AccessKeys"]) >= KEYS:
         raise LimitExceededException(f"Cannot exceed quota for AccessKeysPerUser: {KEYS}")
     who = Principal(user["Arn"], call.account, NOTHING)
@@ -134,7 +143,7 @@ async def create_access_key(call: Call, UserName: str | None = None) -> Document
 async def list_access_keys(
     call: Call, UserName: str | None = None, Marker: str | None = None, MaxItems: int | None = None
 ) -> Document:
-    user = await require(call, USER, _name(call, UserName))
+    user = await require(call, USER, user_name(call, UserName))
     items = [
         (id, {"UserName": user["UserName"], "AccessKeyId": id, **key})
         for id, key in sorted(user["AccessKeys"].items())
@@ -158,13 +167,13 @@ async def delete_access_key(call: Call, AccessKeyId: str, UserName: str | None =
 
 
 async def _with_key(call: Call, name: str | None, id: str) -> Document:
-    user = await require(call, USER, _name(call, name))
+    user = await require(call, USER, user_name(call, name))
     if id not in user["AccessKeys"]:
         raise NoSuchEntityException(f"The Access Key with id {id} cannot be found.")
     return user
 
 
-def _name(call: Call, given: str | None) -> str:
+def user_name(call: Call, given: str | None) -> str:
     """The user that is meant: the one that asks, unless another is named."""
     if given is not None:
         return given
@@ -174,5 +183,5 @@ def _name(call: Call, given: str | None) -> str:
     return own
 
 
-def _shown(user: Document) -> Document:
-    return user | {"CreateDate": user["creationDate"], "Tags": shown_tags(user) or None}
+def shown_user(user: Document) -> Document:
+    return user | {"CreateDate": created(user), "Tags": shown_tags(user) or None}
