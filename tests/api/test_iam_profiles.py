@@ -15,7 +15,7 @@ def profile(iam, name, **more):
 
 def test_a_profile_as_terraform_makes_and_deletes_it(iam, name):
     tags = [{"Key": "a", "Value": "b"}]
-    made = profile(iam, name, Path="/fleet/", Tags=tags)
+    made = iam.create_instance_profile(InstanceProfileName=name, Path="/fleet/", Tags=tags)["InstanceProfile"]
     assert made["Arn"] == f"arn:aws:iam::{ACCOUNT}:instance-profile/fleet/{name}"
     assert made["InstanceProfileId"].startswith("AIPA")
     assert (made["Roles"], made["Tags"]) == ([], tags)
