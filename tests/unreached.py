@@ -36,6 +36,7 @@ REASONS: Mapping[str, Sequence[tuple[str, str]]] = {
     "deleting what is not there succeeds, as the guide says": [("DeleteThing", MISSING)],
     "nothing but itself can be in the way": [
         ("DeleteCertificateProvider", "DeleteConflictException"),
+        ("DeleteProvisioningTemplate", "DeleteConflictException"),
         ("DeleteRoleAlias", "DeleteConflictException"),
     ],
     "it names nothing that could be missing": [

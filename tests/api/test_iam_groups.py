@@ -191,6 +191,7 @@ def test_credentials_of_other_kinds_there_are_none(node, iam, name, whose):
     who = {"UserName": name} if whose == "a user's" else {}
     iam = client if whose == "one's own" else iam
     assert iam.list_mfa_devices(**who)["MFADevices"] == []
+    assert iam.list_virtual_mfa_devices(AssignmentStatus="Assigned")["VirtualMFADevices"] == []
     assert iam.list_ssh_public_keys(**who)["SSHPublicKeys"] == []
     assert iam.list_signing_certificates(**who)["Certificates"] == []
     assert iam.list_service_specific_credentials(**who)["ServiceSpecificCredentials"] == []

@@ -16,6 +16,12 @@ async def list_mfa_devices(
     return await _none(call, UserName, "MFADevices")
 
 
+async def list_virtual_mfa_devices(
+    call: Call, AssignmentStatus: str | None = None, Marker: str | None = None, MaxItems: int | None = None
+) -> Document:
+    return {"VirtualMFADevices": [], "IsTruncated": False}
+
+
 async def list_ssh_public_keys(
     call: Call, UserName: str | None = None, Marker: str | None = None, MaxItems: int | None = None
 ) -> Document:
