@@ -36,9 +36,13 @@ REASONS: Mapping[str, Sequence[tuple[str, str]]] = {
     "deleting what is not there succeeds, as the guide says": [("DeleteThing", MISSING)],
     "nothing but itself can be in the way": [
         ("DeleteCertificateProvider", "DeleteConflictException"),
+        ("DeleteProvisioningTemplate", "DeleteConflictException"),
         ("DeleteRoleAlias", "DeleteConflictException"),
     ],
-    "it names nothing that could be missing": [("ListBillingGroups", MISSING)],
+    "it names nothing that could be missing": [
+        ("ListBillingGroups", MISSING),
+        ("CreateGroup", "NoSuchEntity"),
+    ],
     "a permissions boundary is not implemented, by name": [("CreateUser", "NoSuchEntity")],
     "nothing here has a limit": [
         ("CreateProvisioningTemplate", LIMIT),
@@ -53,9 +57,18 @@ REASONS: Mapping[str, Sequence[tuple[str, str]]] = {
             "LimitExceeded", "DeleteAccessKey DeletePolicy DeletePolicyVersion DeleteRole DeleteRolePolicy"
         ),
         *each("LimitExceeded", "DeleteUser DeleteUserPolicy DetachRolePolicy DetachUserPolicy"),
-        *each("LimitExceeded", "SetDefaultPolicyVersion UpdateAccessKey"),
+        *each("LimitExceeded", "SetDefaultPolicyVersion UpdateAccessKey DeleteGroup DeleteGroupPolicy"),
+        *each("LimitExceeded", "DeleteInstanceProfile DeleteLoginProfile DetachGroupPolicy UpdateGroup"),
+        *each("LimitExceeded", "RemoveRoleFromInstanceProfile RemoveUserFromGroup UpdateUser"),
+    ],
+    "a second role is one too many, the same one as well": [
+        ("AddRoleToInstanceProfile", "EntityAlreadyExists"),
+    ],
+    "nobody has a password that could be about to change": [
+        *each("EntityTemporarilyUnmodifiable", "DeleteLoginProfile UpdateUser"),
     ],
     "more tags than may be are too long a list, so a ValidationException": [
+        ("CreateInstanceProfile", "LimitExceeded"),
         ("CreateUser", "LimitExceeded"),
         ("ImportCertificate", "TooManyTagsException"),
         ("RequestCertificate", "TooManyTagsException"),
@@ -70,13 +83,16 @@ REASONS: Mapping[str, Sequence[tuple[str, str]]] = {
         ("DeleteProvisioningTemplateVersion", "ConflictingResourceUpdateException"),
         ("UpdateProvisioningTemplate", "ConflictingResourceUpdateException"),
         *each("ConcurrentModification", "CreatePolicy CreateRole CreateUser DeleteRole DeleteUser TagPolicy"),
-        *each("ConcurrentModification", "TagRole TagUser UntagPolicy UntagRole UntagUser"),
+        *each("ConcurrentModification", "TagRole TagUser UntagPolicy UntagRole UntagUser UpdateUser"),
+        *each("ConcurrentModification", "CreateInstanceProfile TagInstanceProfile UntagInstanceProfile"),
     ],
     "its certificates are given at the creation, and not changed": [
         ("UpdateDomainConfiguration", "CertificateValidationException"),
     ],
     "what the model forbids is a ValidationError, as IAM answers": [
         *each("InvalidInput", "AttachRolePolicy AttachUserPolicy CreatePolicyVersion DeletePolicy"),
+        *each("InvalidInput", "AttachGroupPolicy DetachGroupPolicy ListAttachedGroupPolicies"),
+        ("UntagInstanceProfile", "InvalidInput"),
         *each(
             "InvalidInput", "DeletePolicyVersion DetachRolePolicy DetachUserPolicy GetPolicy GetPolicyVersion"
         ),
@@ -86,10 +102,11 @@ REASONS: Mapping[str, Sequence[tuple[str, str]]] = {
         ),
     ],
     "none of AWS's own policies that are here is for something else alone": [
-        *each("PolicyNotAttachable", "AttachRolePolicy AttachUserPolicy"),
+        *each("PolicyNotAttachable", "AttachGroupPolicy AttachRolePolicy AttachUserPolicy"),
     ],
     "there are no service-linked roles": [
         *each("UnmodifiableEntity", "AttachRolePolicy DeleteRole DeleteRolePolicy DetachRolePolicy"),
+        *each("UnmodifiableEntity", "AddRoleToInstanceProfile RemoveRoleFromInstanceProfile"),
         *each("UnmodifiableEntity", "PutRolePolicy UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription"),
     ],
     "who may not is answered AccessDeniedException; ForbiddenException is for devices": [
@@ -103,6 +120,7 @@ REASONS: Mapping[str, Sequence[tuple[str, str]]] = {
         ("RequestCertificate", "InvalidDomainValidationOptionsException"),
         ("AssumeRole", "ExpiredTokenException"),
         ("AssumeRole", "InvalidContextAssertion"),
+        ("ListServiceSpecificCredentials", "NotSupportedService"),
     ],
     "tags that cannot be are an InvalidTagException, or not there to be removed": [
         ("AddTagsToCertificate", "InvalidParameterException"),
@@ -128,3 +146,6 @@ REASONS: Mapping[str, Sequence[tuple[str, str]]] = {
 """Reason → operations with the code of the error that cannot be raised, or not yet."""
 
 UNREACHED: Mapping[tuple[str, str], str] = {one: reason for reason, these in REASONS.items() for one in these}
+
+FAILING: frozenset[tuple[str, str]] = frozenset({("iam", "GetLoginProfile"), ("iam", "DeleteLoginProfile")})
+"""Operations that cannot succeed: there is no console, so nobody has a password for it."""

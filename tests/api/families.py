@@ -130,6 +130,13 @@ class Versioned(Plain):
         return ""
 
 
+class Whole(Versioned):
+    """What is deleted with all of its versions."""
+
+    def then_delete(self, state: dict[str, Any], name: str, value: str) -> str:
+        return "" if state.pop(name, None) else MISSING
+
+
 def listed(iot: Any, method: str, result: str, of: Callable[[Any], str], **members: Any) -> Calls:
     def names(size: int) -> list[str]:
         pages = iot.get_paginator(method).paginate(**members, PaginationConfig={"PageSize": size})
@@ -210,7 +217,7 @@ def families(iot: Any, acm: Any, account: str) -> dict[str, Plain]:
                 "drop": lambda name, _: iot.delete_policy_version(policyName=name, policyVersionId="2"),
             },
         ),
-        "templates": Versioned(
+        "templates": Whole(
             ("x", "y"),
             lambda name, value: iot.create_provisioning_template(
                 templateName=name, templateBody=body(value), provisioningRoleArn=roles[0]

@@ -34,17 +34,20 @@ def trusting(most):
 
 @pytest.fixture(scope="module")
 def made(node):
-    """A role, a user, a policy and ten more of them that are attached to both; all with thirty tags."""
+    """A role, a user, a group, a policy and ten more that are attached to the latter two; all that can
+    have tags with thirty."""
     iam = node.client("iam")
     tags = [{"Key": str(number), "Value": ""} for number in range(30)]
     iam.create_role(RoleName="table", AssumeRolePolicyDocument=trust(), Tags=tags)
     iam.create_user(UserName="table", Tags=tags)
+    iam.create_group(GroupName="table")
     arns = [
         iam.create_policy(PolicyName=f"table-{n}", PolicyDocument=policy("iot:*"), Tags=tags)["Policy"]["Arn"]
         for n in range(11)
     ]
     for arn in arns[1:]:
         iam.attach_user_policy(UserName="table", PolicyArn=arn)
+        iam.attach_group_policy(GroupName="table", PolicyArn=arn)
     key = iam.create_access_key(UserName="table")["AccessKey"]["AccessKeyId"]
     authority = Authority("table")
     served = brought(server(authority, "table.example.com"), authority)
@@ -52,6 +55,7 @@ def made(node):
     return {
         "role": {"RoleName": "table"},
         "user": {"UserName": "table"},
+        "group": {"GroupName": "table"},
         "policy": {"PolicyArn": arns[0]},
         "key": {"UserName": "table", "AccessKeyId": key},
         "new": {"PolicyName": "table-new"},
@@ -85,17 +89,20 @@ LIMIT, MALFORMED, OTHER_ARN = (
         ("iam.tag_user", "user", {"Tags": TWICE}, TWO),
         ("iam.update_access_key", "key", {"Status": "Expired"}, TWO),
         ("iam.attach_user_policy", "user", {"PolicyArn": "{policy}"}, LIMIT),
+        ("iam.attach_group_policy", "group", {"PolicyArn": "{policy}"}, LIMIT),
         ("iam.create_policy", "new", {"PolicyDocument": long(6200)}, LIMIT),
         ("iam.create_policy_version", "policy", {"PolicyDocument": long(6200)}, LIMIT),
         ("iam.create_role", "", {"RoleName": "new", "AssumeRolePolicyDocument": trusting(9000)}, LIMIT),
         ("iam.update_assume_role_policy", "role", {"PolicyDocument": trusting(9000)}, LIMIT),
         ("iam.put_user_policy", "user", {"PolicyName": "a", "PolicyDocument": long(2100)}, LIMIT),
+        ("iam.put_group_policy", "group", {"PolicyName": "a", "PolicyDocument": long(5200)}, LIMIT),
         ("iam.tag_policy", "policy", {"Tags": MANY}, LIMIT),
         ("iam.tag_role", "role", {"Tags": MANY}, LIMIT),
         ("iam.tag_user", "user", {"Tags": MANY}, LIMIT),
         ("iam.create_policy", "new", {"PolicyDocument": "{}"}, MALFORMED),
         ("iam.create_policy_version", "policy", {"PolicyDocument": "{}"}, MALFORMED),
         ("iam.put_user_policy", "user", {"PolicyName": "a", "PolicyDocument": "{}"}, MALFORMED),
+        ("iam.put_group_policy", "group", {"PolicyName": "a", "PolicyDocument": "{}"}, MALFORMED),
         ("iam.update_assume_role_policy", "role", {"PolicyDocument": "{}"}, MALFORMED),
         ("acm.add_tags_to_certificate", "other", {"Tags": [{"Key": "a"}]}, OTHER_ARN),
         ("acm.delete_certificate", "other", {}, OTHER_ARN),

@@ -127,8 +127,8 @@ def test_what_is_no_trust_policy(iam, name, document):
 def test_what_is_not_implemented_says_so(iam, name):
     with not_implemented("PermissionsBoundary"):
         role(iam, name, PermissionsBoundary=f"arn:aws:iam::{ACCOUNT}:policy/x")
-    with not_implemented("CreateGroup"):
-        iam.create_group(GroupName=name)
+    with not_implemented("CreateAccountAlias"):
+        iam.create_account_alias(AccountAlias="tokyo")
 
 
 def test_the_models_constraints(node, name):

@@ -99,7 +99,13 @@ MORE = {
     "DeleteAccessKey": {"UserName": NAME},
     "UpdateAccessKey": {"UserName": NAME},
     "GetUser": {"UserName": NAME},
+    "GetLoginProfile": {"UserName": NAME},
+    "DeleteLoginProfile": {"UserName": NAME},
     "ListAccessKeys": {"UserName": NAME},
+    "ListMFADevices": {"UserName": NAME},
+    "ListServiceSpecificCredentials": {"UserName": NAME},
+    "ListSigningCertificates": {"UserName": NAME},
+    "ListSSHPublicKeys": {"UserName": NAME},
     **{key: {"indexName": "AWS_ThingGroups"} for key in ASKING},
     "ImportCertificate": {"Certificate": SERVED.pem.encode(), "PrivateKey": SERVED.key_pem}
     | {"CertificateArn": f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/{uuid.uuid4()}"},

@@ -202,12 +202,29 @@ def test_an_unknown_certificate(iot, name):
         iot.describe_thing(thingName=name)
 
 
-def test_a_revoked_certificate_stays_so(iot, name, cert):
-    iot.update_certificate(certificateId=cert.id, newStatus="REVOKED")
+@pytest.mark.parametrize("state", ["REVOKED", "PENDING_TRANSFER"])
+def test_a_certificate_that_cannot_become_active(iot, other_accounts, name, cert, state):
+    if state == "REVOKED":
+        iot.update_certificate(certificateId=cert.id, newStatus=state)
+    else:
+        iot.update_certificate(certificateId=cert.id, newStatus="INACTIVE")
+        iot.transfer_certificate(certificateId=cert.id, targetAwsAccount=next(iter(other_accounts)))
     body = template({"thing": thing_resource(), "certificate": EXISTING}, "Name", "Id")
-    with pytest.raises(iot.exceptions.ClientError) as caught:
+    with refused("ResourceRegistrationFailureException", 400, cert.id):
         iot.register_thing(templateBody=body, parameters={"Name": name, "Id": cert.id})
-    assert "REVOKED" in str(caught.value)
+    assert iot.describe_certificate(certificateId=cert.id)["certificateDescription"]["status"] == state
+    with refused("ResourceNotFoundException", 404):
+        iot.describe_thing(thingName=name)
+
+
+def test_a_certificate_that_has_ten_policies(iot, name, cert):
+    for number in range(10):
+        iot.create_policy(policyName=f"{name}-{number}", policyDocument=document(name))
+        iot.attach_policy(policyName=f"{name}-{number}", target=cert.arn)
+    resources = {"thing": thing_resource(), "certificate": EXISTING, "policy": policy_resource(document("b"))}
+    body = template(resources, "Name", "Id")
+    with refused("ResourceRegistrationFailureException", 400, "10"):
+        iot.register_thing(templateBody=body, parameters={"Name": name, "Id": cert.id})
     with refused("ResourceNotFoundException", 404):
         iot.describe_thing(thingName=name)
 
@@ -235,10 +252,9 @@ def test_bad_values_are_named(iot, resource, parameters, words):
     response = caught.value.response
     assert response["Error"]["Code"] in {
         "InvalidRequestException",
-        "ResourceNotFoundException",
         "ResourceRegistrationFailureException",
     }
-    assert response["ResponseMetadata"]["HTTPStatusCode"] in (400, 404)
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == 400
     for word in words:
         assert word in response["Error"]["Message"]
     with refused("ResourceNotFoundException", 404):

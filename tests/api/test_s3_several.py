@@ -175,6 +175,51 @@ def test_the_first_version_of_a_listing(s3, bucket):
     assert [item["Key"] for item in s3.list_objects(Bucket=bucket, Marker="c/d/e")["Contents"]] == keys[4:]
 
 
+# --- versions: there are none, so each object has the one that is called null ---
+
+
+def test_versions_as_tools_empty_a_bucket_by_them(s3, bucket):
+    keys = sorted(["a/1", "a/2", "b", "c/d/e", "z+ %"])
+    for key in keys:
+        s3.put_object(Bucket=bucket, Key=key, Body=b"1")
+    for size in (1, 2, 3, 10):
+        paginator = s3.get_paginator("list_object_versions")
+        pages = paginator.paginate(Bucket=bucket, PaginationConfig={"PageSize": size})
+        found = [one for page in pages for one in page["Versions"]]
+        assert [(one["Key"], one["VersionId"], one["IsLatest"]) for one in found] == [
+            (key, "null", True) for key in keys
+        ]
+        told: list[str] = []
+        for page in paginator.paginate(Bucket=bucket, Delimiter="/", PaginationConfig={"PageSize": size}):
+            told += [one["Prefix"] for one in page.get("CommonPrefixes", ())]
+            told += [one["Key"] for one in page.get("Versions", ())]
+        assert sorted(told) == ["a/", "b", "c/", "z+ %"]
+    assert [one["Key"] for one in s3.list_object_versions(Bucket=bucket, Prefix="a/")["Versions"]] == keys[:2]
+    assert s3.delete_object(Bucket=bucket, Key="b", VersionId="null")["VersionId"] == "null"
+    with refused("NotImplemented", 501, "VersionId", modelled=False):
+        s3.delete_object(Bucket=bucket, Key="a/1", VersionId="other")
+    with refused("InvalidArgument", 400, "key marker", modelled=False):
+        s3.list_object_versions(Bucket=bucket, VersionIdMarker="null")
+    versions = s3.list_object_versions(Bucket=bucket)["Versions"]
+    doomed = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in versions]
+    assert s3.delete_objects(Bucket=bucket, Delete={"Objects": doomed})["Deleted"] == doomed
+    assert "Versions" not in s3.list_object_versions(Bucket=bucket)
+
+
+def test_versions_are_listed_and_deleted_by_rights_of_their_own(node, iam, s3, bucket, name):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"1")
+    may = policy("s3:DeleteObject", "s3:ListBucket")
+    mine = user(node, iam, name, may)("s3")
+    with refused("AccessDenied", 403, "s3:ListBucketVersions"):
+        mine.list_object_versions(Bucket=bucket)
+    with refused("AccessDenied", 403, "s3:DeleteObjectVersion"):
+        mine.delete_object(Bucket=bucket, Key="k", VersionId="null")
+    doomed = {"Objects": [{"Key": "k", "VersionId": "null"}]}
+    [error] = mine.delete_objects(Bucket=bucket, Delete=doomed)["Errors"]
+    assert (error["Code"], error["VersionId"]) == ("AccessDenied", "null")
+    assert keys_of(s3, bucket) == ["k"]
+
+
 # --- uploads that nobody completes ---
 
 

@@ -139,10 +139,11 @@ def test_delete(iot, made):
         iot.describe_provisioning_template(templateName=made)
 
 
-def test_delete_while_other_versions_exist(iot, made):
-    iot.create_provisioning_template_version(templateName=made, templateBody=body("two"))
-    with refused("DeleteConflictException", 409, made):
-        iot.delete_provisioning_template(templateName=made)
+def test_delete_with_all_versions(iot, made):
+    iot.create_provisioning_template_version(templateName=made, templateBody=body("two"), setAsDefault=True)
+    iot.delete_provisioning_template(templateName=made)
+    with refused("ResourceNotFoundException", 404, made):
+        iot.describe_provisioning_template_version(templateName=made, versionId=1)
 
 
 def test_unknown_templates_and_versions(iot, name, made):

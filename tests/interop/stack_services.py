@@ -81,10 +81,7 @@ SERVICES: Sequence[Part] = (
         ],
         TEMPLATE
         | {"templateBody": template("b"), "enabled": False, "description": "changed", "defaultVersionId": 2},
-        [
-            ("delete_provisioning_template_version", TEMPLATE | {"versionId": 1}),
-            ("delete_provisioning_template", TEMPLATE),
-        ],
+        [("delete_provisioning_template", TEMPLATE)],
     ),
     Part(
         "alias",
@@ -286,7 +283,6 @@ HELD = {
     "stack-a": INVALID,
     "certificate": DELETION,
     "policy": DELETION,
-    "template": DELETION,
     "authorizer": DELETION,
     "issued": "ResourceInUseException",
     "domain": INVALID,

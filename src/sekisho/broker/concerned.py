@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sekisho.broker.client import Client
     from sekisho.broker.hub import Hub
 
-IAM = ("iamrole", "iamuser", "iampolicy", "iamattached", "accesskey")
+IAM = ("iamrole", "iamuser", "iamgroup", "iampolicy", "iamattached", "iammember", "accesskey")
 
 
 class Changed:

@@ -31,12 +31,34 @@ from sekisho.store import tables
 from sekisho.store.store import Store
 
 ROLE, USER, POLICY = "iamrole", "iamuser", "iampolicy"
+GROUP, PROFILE = "iamgroup", "iaminstanceprofile"
 ATTACHED = "iamattached"
-"""Links from the ARN of a managed policy to that of a role or user."""
+"""Links from the ARN of a managed policy to that of a role, user or group."""
 
-NAMES = {ROLE: "RoleName", USER: "UserName", POLICY: "PolicyName"}
-WORDS = {ROLE: "role", USER: "user", POLICY: "policy"}
-PREFIXES = {ROLE: "AROA", USER: "AIDA", POLICY: "ANPA"}
+MEMBER = "iammember"
+"""Links from the ARN of a group to that of a user."""
+
+IN_PROFILE = "iaminprofile"
+"""Links from the ARN of an instance profile to that of a role."""
+
+NAMES = {
+    ROLE: "RoleName",
+    USER: "UserName",
+    POLICY: "PolicyName",
+    GROUP: "GroupName",
+    PROFILE: "InstanceProfileName",
+}
+IDS = {
+    ROLE: "RoleId",
+    USER: "UserId",
+    POLICY: "PolicyId",
+    GROUP: "GroupId",
+    PROFILE: "InstanceProfileId",
+}
+WORDS = {ROLE: "role", USER: "user", POLICY: "policy", GROUP: "group", PROFILE: "instance-profile"}
+"""What each kind is called in ARNs."""
+
+PREFIXES = {ROLE: "AROA", USER: "AIDA", POLICY: "ANPA", GROUP: "AGPA", PROFILE: "AIPA"}
 """IAM User Guide, "IAM identifiers": how the unique ids of each kind begin."""
 
 TAGS = 50
@@ -56,7 +78,7 @@ def shown_tags(entity: Document) -> list[Document]:
 
 
 async def read_entity(store: Store, account: str, kind: str, name: str) -> Document | None:
-    """A role, user or policy by its name, outside of any unit of work; None if there is none."""
+    """A role, user, group or policy by its name, outside of any unit of work; None if there is none."""
     if "\0" in name:
         return None
     row = await tables.fetch_one(store, tables.get_resource(account, "", kind, name.lower()))
@@ -65,11 +87,15 @@ async def read_entity(store: Store, account: str, kind: str, name: str) -> Docum
 
 
 async def require(call: Call, kind: str, name: str) -> Document:
-    """The role, user or policy of that name, spelled just so, or NoSuchEntityException."""
+    """The role, user or other entity of that name, spelled just so, or NoSuchEntityException."""
     found = await call.work.get(kind, name.lower())
     if found is None or found[NAMES[kind]] != name:
-        raise NoSuchEntityException(f"The {WORDS[kind]} with name {name} cannot be found.")
+        raise NoSuchEntityException(f"The {noun(kind)} with name {name} cannot be found.")
     return found
+
+
+def noun(kind: str) -> str:
+    return WORDS[kind].replace("-", " ")
 
 
 async def save(call: Call, kind: str, entity: Document) -> Document:
@@ -86,7 +112,7 @@ async def create(
 ) -> Document:
     """A new entity with an id and an ARN; EntityAlreadyExistsException if the name is taken."""
     if await call.work.get(kind, name.lower()) is not None:
-        raise EntityAlreadyExistsException(f"{WORDS[kind].capitalize()} with name {name} already exists.")
+        raise taken(kind, name)
     path = path or ROOT_PATH
     return await save(
         call,
@@ -94,13 +120,39 @@ async def create(
         {
             NAMES[kind]: name,
             "Path": path,
-            f"{WORDS[kind].capitalize()}Id": PREFIXES[kind]
-            + "".join(secrets.choice(ALPHABET) for _ in range(17)),
+            IDS[kind]: PREFIXES[kind] + "".join(secrets.choice(ALPHABET) for _ in range(17)),
             "Arn": iam_arn(call.region, call.account, kind, path, name),
             "Tags": merged_tags({}, tags),
             **body,
         },
     )
+
+
+def taken(kind: str, name: str) -> EntityAlreadyExistsException:
+    return EntityAlreadyExistsException(f"{noun(kind).capitalize()} with name {name} already exists.")
+
+
+async def rename(call: Call, kind: str, name: str, new_name: str | None, new_path: str | None) -> Document:
+    """A user or group under another name, or path, with what is attached to it and what it belongs to."""
+    before = await require(call, kind, name)
+    target, path = new_name or name, new_path or before["Path"]
+    if target.lower() != name.lower() and await call.work.get(kind, target.lower()) is not None:
+        raise taken(kind, target)
+    arn = iam_arn(call.region, call.account, kind, path, target)
+    if arn != before["Arn"]:
+        for link_kind in (ATTACHED, MEMBER):
+            for link in await call.work.all_links_to(link_kind, before["Arn"]):
+                call.work.unlink(link_kind, link.source, before["Arn"])
+                call.work.link(link_kind, link.source, arn, link.body)
+    if target.lower() != name.lower():
+        await call.work.delete(kind, name.lower())
+    moved = {NAMES[kind]: target, "Path": path, "Arn": arn, "CreateDate": created(before)}
+    return await save(call, kind, before | moved)
+
+
+def created(entity: Document) -> float:
+    """When it was made; the row of one that was renamed is younger."""
+    return float(entity.get("CreateDate") or entity["creationDate"])
 
 
 def merged_tags(existing: Mapping[str, str], tags: Sequence[Mapping[str, str]] | None) -> dict[str, str]:

@@ -1,9 +1,9 @@
-"""Managed policies of roles and users: attach, detach, list."""
+"""Managed policies of roles, users and groups: attach, detach, list."""
 
 from __future__ import annotations
 
 from sekisho.services.call import Call
-from sekisho.services.iam import ROLE, USER
+from sekisho.services.iam import GROUP, ROLE, USER
 from sekisho.services.iam_managed import attach, detach, list_attached
 from sekisho.services.work import Document
 
@@ -42,3 +42,21 @@ async def list_attached_user_policies(
     MaxItems: int | None = None,
 ) -> Document:
     return await list_attached(call, USER, UserName, PathPrefix, Marker, MaxItems)
+
+
+async def attach_group_policy(call: Call, GroupName: str, PolicyArn: str) -> None:
+    await attach(call, GROUP, GroupName, PolicyArn)
+
+
+async def detach_group_policy(call: Call, GroupName: str, PolicyArn: str) -> None:
+    await detach(call, GROUP, GroupName, PolicyArn)
+
+
+async def list_attached_group_policies(
+    call: Call,
+    GroupName: str,
+    PathPrefix: str | None = None,
+    Marker: str | None = None,
+    MaxItems: int | None = None,
+) -> Document:
+    return await list_attached(call, GROUP, GroupName, PathPrefix, Marker, MaxItems)

@@ -1,4 +1,4 @@
-"""Managed policies as roles and users have them: found by ARN, attached, detached, listed."""
+"""Managed policies as roles, users and groups have them: found by ARN, attached, detached, listed."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import hashlib
 from sekisho.aws.errors import AccessDeniedException, LimitExceededException, NoSuchEntityException
 from sekisho.logic.managed_policies import managed_document
 from sekisho.services.call import Call
-from sekisho.services.iam import ATTACHED, POLICY, ROLE, ROOT_PATH, WORDS, cut, require
+from sekisho.services.iam import ATTACHED, GROUP, IDS, POLICY, ROLE, ROOT_PATH, USER, WORDS, cut, require
 from sekisho.services.work import Document
 
-MOST = {ROLE: 10, "iamuser": 10}
-"""Managed policies of one role or user (IAM User Guide, "IAM quotas")."""
+MOST = {ROLE: 10, USER: 10, GROUP: 10}
+"""Managed policies of one role, user or group (IAM User Guide, "IAM quotas")."""
 
 SINCE = 1_423_180_800.0
 """When AWS brought managed policies, 6 February 2015; the date that its own ones show here."""
@@ -56,7 +56,7 @@ async def attach(call: Call, kind: str, name: str, arn: str) -> None:
     if len(attached) >= MOST[kind]:
         word = WORDS[kind].capitalize()
         raise LimitExceededException(f"Cannot exceed quota for PoliciesPer{word}: {MOST[kind]}")
-    call.work.link(ATTACHED, arn, entity["Arn"], {"id": entity[f"{WORDS[kind].capitalize()}Id"]})
+    call.work.link(ATTACHED, arn, entity["Arn"], {"id": entity[IDS[kind]]})
 
 
 async def detach(call: Call, kind: str, name: str, arn: str) -> None:

@@ -156,13 +156,16 @@ async def list_entities_for_policy(
     for link in links:
         kind, _, path = link.target.rpartition(":")[2].partition("/")
         if EntityFilter in (None, kind.capitalize()):
-            items.append((link.target[-128:], (kind, path.rpartition("/")[2], link.body["id"])))
+            items.append((link.target[-128:], (kind.capitalize(), path.rpartition("/")[2], link.body["id"])))
     found = cut("entities", sorted(items), Marker, MaxItems)
     entities = found.pop("entities")
     return found | {
-        "PolicyGroups": [],
-        "PolicyRoles": [{"RoleName": name, "RoleId": id} for kind, name, id in entities if kind == "role"],
-        "PolicyUsers": [{"UserName": name, "UserId": id} for kind, name, id in entities if kind == "user"],
+        **{
+            f"Policy{noun}s": [
+                {f"{noun}Name": name, f"{noun}Id": id} for of, name, id in entities if of == noun
+            ]
+            for noun in ("Group", "Role", "User")
+        },
     }
 
 

@@ -10,20 +10,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from sekisho.services.call import Caller
-from sekisho.services.iam import NAMES, POLICY, ROLE, ROOT_PATH, USER, iam_arn, read_entity
+from sekisho.services.iam import GROUP, NAMES, POLICY, PROFILE, ROLE, ROOT_PATH, USER, iam_arn, read_entity
 from sekisho.store.store import Store
 
-LISTS = {"ListRoles": ROLE, "ListUsers": USER, "ListPolicies": POLICY}
+LISTS = {
+    "ListGroups": GROUP,
+    "ListInstanceProfiles": PROFILE,
+    "ListPolicies": POLICY,
+    "ListRoles": ROLE,
+    "ListUsers": USER,
+}
 LONGEST = 128
 """Characters of a name; a longer one is refused by the model later."""
 
 
 async def iam_resource(store: Store, caller: Caller, operation: str, members: Mapping[str, Any]) -> str:
-    """The ARN of the role, user or policy; the caller's own where a user may be left out."""
+    """The ARN of the role, user or other entity; the caller's own where a user may be left out."""
     place = caller.region, caller.account
     if operation in LISTS:
         return iam_arn(*place, LISTS[operation], str(members.get("PathPrefix") or ROOT_PATH), "")
-    for kind in (ROLE, USER):
+    for kind in (GROUP, PROFILE, ROLE, USER):
         name = members.get(NAMES[kind])
         if isinstance(name, str):
             return await _arn(store, caller, kind, name, members)

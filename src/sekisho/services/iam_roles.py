@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sekisho.aws.errors import (
+from sekisho.aws.errors import DeleteConflictException, (
     LimitExceededException,
     MalformedPolicyDocumentException,
 )
@@ -12,10 +12,10 @@ from sekisho.logic.policy import MalformedPolicy
 from sekisho.logic.trust import parse_trust
 from sekisho.services.call import Call
 from sekisho.services.iam import (
+    IN_PROFILE,
     ROLE,
     add_tags,
     create,
-    cut,
     delete_inline,
     get_inline,
     list_inline,
@@ -55,11 +55,11 @@ async def create_role(
         "MaxSessionDuration": MaxSessionDuration or HOUR,
         "Policies": {},
     }
-    return {"Role": _shown(await create(call, ROLE, RoleName, Path, Tags, body))}
+    return {"Role": shown_role(await create(call, ROLE, RoleName, Path, Tags, body))}
 
 
 async def get_role(call: Call, RoleName: str) -> Document:
-    return {"Role": _shown(await require(call, ROLE, RoleName))}
+    return {"Role": shown_role(await require(call, ROLE, RoleName))}
 
 
 async def list_roles(
@@ -67,7 +67,7 @@ async def list_roles(
 ) -> Document:
     found = await listing(call, ROLE, "Roles", Marker, MaxItems, wanted=under(PathPrefix))
     # Tags are not in listings (IAM API Reference, ListRoles).
-    return found | {"Roles": [_shown(role) | {"Tags": None} for role in found["Roles"]]}
+    return found | {"Roles": [shown_role(role) | {"Tags": None} for role in found["Roles"]]}
 
 
 async def update_role(
@@ -80,7 +80,7 @@ async def update_role(
 
 async def update_role_description(call: Call, RoleName: str, Description: str) -> Document:
     role = await require(call, ROLE, RoleName)
-    return {"Role": _shown(await save(call, ROLE, role | {"Description": Description}))}
+    return {"Role": shown_role(await save(call, ROLE, role | {"Description": Description}))}
 
 
 async def update_assume_role_policy(call: Call, RoleName: str, PolicyDocument: str) -> None:
@@ -92,6 +92,8 @@ async def update_assume_role_policy(call: Call, RoleName: str, PolicyDocument: s
 async def delete_role(call: Call, RoleName: str) -> None:
     role = await require(call, ROLE, RoleName)
     await require_bare(call, role)
+    if not await call.work.require_no_links_to(IN_PROFILE, role["Arn"]):
+        raise DeleteConflictException("Cannot delete entity, must remove roles from instance profile first.")
     await call.work.delete(ROLE, RoleName.lower())
 
 
@@ -127,14 +129,6 @@ async def list_role_tags(
     return list_tags(await require(call, ROLE, RoleName), Marker, MaxItems)
 
 
-async def list_instance_profiles_for_role(
-    call: Call, RoleName: str, Marker: str | None = None, MaxItems: int | None = None
-) -> Document:
-    """None: there is nothing here that makes an instance profile."""
-    await require(call, ROLE, RoleName)
-    return cut("InstanceProfiles", [], Marker, MaxItems)
-
-
 def _check_trust(document: str) -> None:
     try:
         parse_trust(document)
@@ -144,7 +138,7 @@ def _check_trust(document: str) -> None:
         raise LimitExceededException(f"Cannot exceed quota for ACLSizePerRole: {TRUST_SIZE}")
 
 
-def _shown(role: Document) -> Document:
+def shown_role(role: Document) -> Document:
     return role | {
         "AssumeRolePolicyDocument": quoted(role["AssumeRolePolicyDocument"]),
         "CreateDate": role["creationDate"],

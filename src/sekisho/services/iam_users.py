@@ -14,9 +14,11 @@ from sekisho.aws.errors import (
 from sekisho.services.access import KIND, AccessKey, key_document, new_key_id, new_secret
 from sekisho.services.call import NOTHING, Call, Principal
 from sekisho.services.iam import (
+    MEMBER,
     USER,
     add_tags,
     create,
+    created,
     cut,
     delete_inline,
     get_inline,
@@ -25,6 +27,7 @@ from sekisho.services.iam import (
     listing,
     put_inline,
     remove_tags,
+    rename,
     require,
     require_bare,
     save,
@@ -42,7 +45,7 @@ async def create_user(
     call: Call, UserName: str, Path: str | None = None, Tags: Sequence[Mapping[str, str]] | None = None
 ) -> Document:
     body: Document = {"Policies": {}, "AccessKeys": {}}
-    return {"User": _shown(await create(call, USER, UserName, Path, Tags, body))}
+    return {"User": shown_user(await create(call, USER, UserName, Path, Tags, body))}
 
 
 async def get_user(call: Call, UserName: str | None = None) -> Document:
@@ -51,14 +54,26 @@ async def get_user(call: Call, UserName: str | None = None) -> Document:
     if UserName is None and principal.arn.endswith(":root"):
         root = {"Path": "/", "UserId": principal.account, "Arn": principal.arn, "CreateDate": 0.0}
         return {"User": root | {"UserName": "root"}}
-    return {"User": _shown(await require(call, USER, _name(call, UserName)))}
+    return {"User": shown_user(await require(call, USER, user_name(call, UserName)))}
 
 
 async def list_users(
     call: Call, PathPrefix: str | None = None, Marker: str | None = None, MaxItems: int | None = None
 ) -> Document:
     found = await listing(call, USER, "Users", Marker, MaxItems, wanted=under(PathPrefix))
-    return found | {"Users": [_shown(user) | {"Tags": None} for user in found["Users"]]}
+    return found | {"Users": [shown_user(user) | {"Tags": None} for user in found["Users"]]}
+
+
+async def update_user(
+    call: Call, UserName: str, NewPath: str | None = None, NewUserName: str | None = None
+) -> None:
+    """Its access keys stay its own; sessions under the name before have ended."""
+    user = await rename(call, USER, UserName, NewUserName, NewPath)
+    keys = call.work.elsewhere("", "")
+    for id in user["AccessKeys"]:
+        row = await keys.get(KIND, id)
+        if row is not None:
+            await keys.put(KIND, id, row | {"principal": user["Arn"], "userName": user["UserName"]})
 
 
 async def delete_user(call: Call, UserName: str) -> None:
@@ -66,15 +81,9 @@ async def delete_user(call: Call, UserName: str) -> None:
     if user["AccessKeys"]:
         raise DeleteConflictException("Cannot delete entity, must delete access keys first.")
     await require_bare(call, user)
+    if not await call.work.require_no_links_to(MEMBER, user["Arn"]):
+        raise DeleteConflictException("Cannot delete entity, must remove users from group first.")
     await call.work.delete(USER, UserName.lower())
-
-
-async def list_groups_for_user(
-    call: Call, UserName: str, Marker: str | None = None, MaxItems: int | None = None
-) -> Document:
-    """None: there is nothing here that makes a group."""
-    await require(call, USER, UserName)
-    return cut("Groups", [], Marker, MaxItems)
 
 
 async def put_user_policy(call: Call, UserName: str, PolicyName: str, PolicyDocument: str) -> None:
@@ -113,7 +122,7 @@ async def list_user_tags(
 
 
 async def create_access_key(call: Call, UserName: str | None = None) -> Document:
-    user = await require(call, USER, _name(call, UserName))
+    user = await require(call, USER, user_name(call, UserName))
     if len(user["AccessKeys"]) >= KEYS:
         raise LimitExceededException(f"Cannot exceed quota for AccessKeysPerUser: {KEYS}")
     who = Principal(user["Arn"], call.account, NOTHING)
@@ -129,7 +138,7 @@ async def create_access_key(call: Call, UserName: str | None = None) -> Document
 async def list_access_keys(
     call: Call, UserName: str | None = None, Marker: str | None = None, MaxItems: int | None = None
 ) -> Document:
-    user = await require(call, USER, _name(call, UserName))
+    user = await require(call, USER, user_name(call, UserName))
     items = [
         (id, {"UserName": user["UserName"], "AccessKeyId": id, **key})
         for id, key in sorted(user["AccessKeys"].items())
@@ -153,13 +162,13 @@ async def delete_access_key(call: Call, AccessKeyId: str, UserName: str | None =
 
 
 async def _with_key(call: Call, name: str | None, id: str) -> Document:
-    user = await require(call, USER, _name(call, name))
+    user = await require(call, USER, user_name(call, name))
     if id not in user["AccessKeys"]:
         raise NoSuchEntityException(f"The Access Key with id {id} cannot be found.")
     return user
 
 
-def _name(call: Call, given: str | None) -> str:
+def user_name(call: Call, given: str | None) -> str:
     """The user that is meant: the one that asks, unless another is named."""
     if given is not None:
         return given
@@ -169,5 +178,5 @@ def _name(call: Call, given: str | None) -> str:
     return own
 
 
-def _shown(user: Document) -> Document:
-    return user | {"CreateDate": user["creationDate"], "Tags": shown_tags(user) or None}
+def shown_user(user: Document) -> Document:
+    return user | {"CreateDate": created(user), "Tags": shown_tags(user) or None}

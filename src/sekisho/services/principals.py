@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -12,7 +12,7 @@ from sekisho.logic.managed_policies import managed_document
 from sekisho.logic.policy import MalformedPolicy, NamedPolicy, Policy, PolicySet, parse_policy
 from sekisho.services.access import AccessKey, KeyRows, Sealer, root
 from sekisho.services.call import Principal
-from sekisho.services.iam import ATTACHED, POLICY, ROLE, USER, WORDS, read_entity
+from sekisho.services.iam import ATTACHED, GROUP, IDS, MEMBER, POLICY, ROLE, USER, read_entity
 from sekisho.services.session_tokens import SESSION_KEY, Session, open_session
 from sekisho.store import tables
 from sekisho.store.changes import Change
@@ -36,8 +36,8 @@ RESTRICTED = PolicySet(
 
 
 class Entity(NamedTuple):
-    """A user or role as authorization needs it; ``keys`` are a user's access keys with their states, and
-    ``trust`` is a role's trust policy."""
+    """A user, with its groups' policies, or a role as authorization needs it; ``keys`` are a user's access
+    keys with their states, and ``trust`` is a role's trust policy."""
 
     arn: str
     id: str
@@ -147,19 +147,25 @@ class Principals:
         body = await read_entity(self._store, account, kind, name)
         if body is None:
             return self._keep(place, None, seen)
-        policies = [
-            NamedPolicy(policy, "", _parsed(document)) for policy, document in body["Policies"].items()
-        ]
-        attached = await self._store.fetch(
-            *tables.links_to(account, "", ATTACHED, body["Arn"], after="", limit=250)
-        )
-        for row in attached:
-            policies += await self._managed(account, row["source"])
+        policies = await self._policies(account, body)
+        for group in await self._sources(account, MEMBER, body["Arn"]) if kind == USER else ():
+            found = await read_entity(self._store, account, GROUP, group.rpartition("/")[2])
+            policies += await self._policies(account, found) if found is not None else []
         keys = {id: key["Status"] for id, key in body.get("AccessKeys", {}).items()}
         trust = body.get("AssumeRolePolicyDocument", "")
-        id = body[f"{WORDS[kind].capitalize()}Id"]
-        found = Entity(body["Arn"], id, PolicySet(policies), body["Tags"], keys, trust)
-        return self._keep(place, found, seen)
+        entity = Entity(body["Arn"], body[IDS[kind]], PolicySet(policies), body["Tags"], keys, trust)
+        return self._keep(place, entity, seen)
+
+    async def _policies(self, account: str, body: Mapping[str, Any]) -> list[NamedPolicy]:
+        """The inline policies of a role, user or group, and those that are attached to it."""
+        found = [NamedPolicy(name, "", _parsed(document)) for name, document in body["Policies"].items()]
+        for arn in await self._sources(account, ATTACHED, body["Arn"]):
+            found += await self._managed(account, arn)
+        return found
+
+    async def _sources(self, account: str, kind: str, target: str) -> list[str]:
+        rows = await self._store.fetch(*tables.links_to(account, "", kind, target, after="", limit=250))
+        return [str(row["source"]) for row in rows]
 
     def _keep(self, place: tuple[str, str, str], found: Entity | None, seen: int) -> Entity | None:
         """Also that there is none, unless something has changed while it was read."""

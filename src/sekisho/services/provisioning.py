@@ -13,8 +13,12 @@ from sekisho.aws.errors import (
     CertificateValidationException,
     ConflictingResourceUpdateException,
     InvalidRequestException,
+    LimitExceededException,
     MalformedPolicyException,
+    ResourceAlreadyExistsException,
+    ResourceNotFoundException,
     ResourceRegistrationFailureException,
+    VersionConflictException,
 )
 from sekisho.logic.certificates import BadCertificate, certificate_id, parse_certificate
 from sekisho.logic.lifecycle import check_transition
@@ -38,8 +42,27 @@ class Outcome(NamedTuple):
     arns: dict[str, str]
 
 
+OF_OTHERS = (
+    CertificateConflictException,
+    CertificateStateException,
+    CertificateValidationException,
+    LimitExceededException,
+    ResourceAlreadyExistsException,
+    ResourceNotFoundException,
+    VersionConflictException,
+)
+"""Errors of the operations that provisioning is made of, which RegisterThing has not (botocore)."""
+
+
 async def carry_out(call: Call, plan: Plan) -> Outcome:
     """Make or find what the plan names, and attach it. Nothing of it exists if any of it fails."""
+    try:
+        return await _carry_out(call, plan)
+    except OF_OTHERS as error:
+        raise ResourceRegistrationFailureException(error.message) from None
+
+
+async def _carry_out(call: Call, plan: Plan) -> Outcome:
     call.use_hints()
     arns: dict[str, str] = {}
     thing = certificate = None

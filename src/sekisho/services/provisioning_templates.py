@@ -103,11 +103,8 @@ async def update_provisioning_template(
 
 
 async def delete_provisioning_template(call: Call, templateName: str) -> None:
+    """With all of its versions: infrastructure tools delete it so."""
     template = await call.require(KIND, templateName)
-    if len(template["versions"]) > 1:
-        raise DeleteConflictException(
-            f"Provisioning template {templateName} has versions besides its default one; delete them first"
-        )
     await drop_tags(call, template["templateArn"])
     await call.work.delete(TEMPLATE, templateName)
     await call.work.delete(KIND, templateName)

@@ -111,6 +111,7 @@ class S3:
             "DELETE": Action("DeleteBucket", "DeleteBucket", self._delete_bucket),
             "GET": Action("ListObjects", "ListBucket", of_objects.list_objects_as_before),
             "GET?list-type": Action("ListObjectsV2", "ListBucket", of_objects.list_objects),
+            "GET?versions": Action("ListObjectVersions", "ListBucketVersions", of_objects.list_versions),
             "POST?delete": Action("DeleteObjects", "", several.delete),
             "GET?location": Action("GetBucketLocation", "GetBucketLocation", self._location),
         }
@@ -119,6 +120,7 @@ class S3:
             "GET": Action("GetObject", "GetObject", of_objects.get),
             "HEAD": Action("HeadObject", "GetObject", of_objects.head),
             "DELETE": Action("DeleteObject", "DeleteObject", of_objects.delete),
+            "DELETE?versionId": Action("DeleteObject", "DeleteObjectVersion", of_objects.delete_version),
             "COPY": Action("CopyObject", "PutObject", several.copy),
             "COPY?uploadId": Action("UploadPartCopy", "PutObject", several.copy_part),
             "POST?uploads": Action("CreateMultipartUpload", "PutObject", parts.create),

@@ -41,6 +41,10 @@ from sekisho.web.s3_request import (
 
 MOST_LISTED = 1000
 LAST_CHARACTER = "\U0010ffff"
+ONLY = "null"
+"""The version that each object of a bucket without versioning has (Amazon S3 User Guide, Working with
+versioning-suspended and -unversioned buckets)."""
+
 METADATA_BYTES = 2048
 """Of the user's own metadata (Amazon S3 User Guide, Working with object metadata)."""
 
@@ -92,6 +96,12 @@ class ObjectsApi:
         await self._objects.delete(request.bucket, request.key)
         return Answer(204, {})
 
+    async def delete_version(self, request: S3Request) -> Answer:
+        request.only("versionId")
+        check_version(request.query["versionId"])
+        await self._objects.delete(request.bucket, request.key)
+        return Answer(204, {"x-amz-version-id": ONLY})
+
     async def list_objects(self, request: S3Request) -> Answer:
         """ListObjectsV2."""
         request.only(*LISTING, "list-type", "continuation-token", "start-after", "fetch-owner")
@@ -112,19 +122,26 @@ class ObjectsApi:
         """ListObjects, the first version: a page goes on from the last key or common prefix of another."""
         request.only(*LISTING, "marker")
         shown, limit = _listing(request)
-        marker, prefix = request.query.get("marker", ""), request.query.get("prefix", "")
-        delimiter = request.query.get("delimiter", "")
-        after = marker
-        cut = marker.find(delimiter, len(prefix)) if delimiter and marker.startswith(prefix) else -1
-        if cut >= 0:
-            # Whatever has this beginning is told by a prefix that is not beyond the marker.
-            after = marker[: cut + len(delimiter)] + LAST_CHARACTER
-        found, more = await self._page(request, after, limit)
+        marker = request.query.get("marker", "")
+        found, more = await self._page(request, _after(request, marker), limit)
         content = [element("Marker", shown(marker))]
-        if more and delimiter:
-            last = found[-1]
-            content.append(element("NextMarker", shown(last if isinstance(last, str) else last.key)))
+        if more and request.query.get("delimiter"):
+            content.append(element("NextMarker", shown(_key(found[-1]))))
         return _listed(request, content, found, bool(more), request.caller.account)
+
+    async def list_versions(self, request: S3Request) -> Answer:
+        """ListObjectVersions of a bucket without versioning: each object is its own latest, ``null``."""
+        request.only(*LISTING, "versions", "key-marker", "version-id-marker")
+        shown, limit = _listing(request)
+        marker, version = request.query.get("key-marker", ""), request.query.get("version-id-marker", "")
+        if version and not marker:
+            raise InvalidArgument("A version-id marker cannot be specified without a key marker.")
+        found, more = await self._page(request, _after(request, marker), limit)
+        content = [element("KeyMarker", shown(marker)), element("VersionIdMarker", version)]
+        if more:
+            content.append(element("NextKeyMarker", shown(_key(found[-1]))))
+            content += [] if isinstance(found[-1], str) else [element("NextVersionIdMarker", ONLY)]
+        return _listed(request, content, found, bool(more), request.caller.account, versions=True)
 
     async def _page(self, request: S3Request, after: str, limit: int) -> tuple[list[Info | str], str]:
         """Objects and common prefixes in order, and the key to go on from ('' at the end)."""
@@ -155,6 +172,23 @@ class ObjectsApi:
 LISTING = ("prefix", "delimiter", "max-keys", "encoding-type")
 
 
+def check_version(id: str) -> None:
+    if id != ONLY:
+        raise NotImplemented_(f"a VersionId other than {ONLY} is not implemented by this node")
+
+
+def _after(request: S3Request, marker: str) -> str:
+    """The key that a page goes on from, if the last one ended with this key or common prefix."""
+    prefix, delimiter = request.query.get("prefix", ""), request.query.get("delimiter", "")
+    cut = marker.find(delimiter, len(prefix)) if delimiter and marker.startswith(prefix) else -1
+    # Whatever has this beginning is told by a prefix that is not beyond the marker.
+    return marker if cut < 0 else marker[: cut + len(delimiter)] + LAST_CHARACTER
+
+
+def _key(found: Info | str) -> str:
+    return found if isinstance(found, str) else found.key
+
+
 def _listing(request: S3Request) -> tuple[Callable[[str], str], int]:
     """How keys are written, and how many the client wants at most."""
     encoding = request.query.get("encoding-type", "")
@@ -164,9 +198,15 @@ def _listing(request: S3Request) -> tuple[Callable[[str], str], int]:
 
 
 def _listed(
-    request: S3Request, own: list[str], found: list[Info | str], more: bool, owner: str = ""
+    request: S3Request,
+    own: list[str],
+    found: list[Info | str],
+    more: bool,
+    owner: str = "",
+    *,
+    versions: bool = False,
 ) -> Answer:
-    """Both versions' answer; ``own`` is what one of them alone has, as it has the ``owner``."""
+    """The answer of every listing; ``own`` is what one of them alone has, as two have the ``owner``."""
     query = request.query
     shown, limit = _listing(request)
     content = [
@@ -183,7 +223,8 @@ def _listed(
         if isinstance(item, str):
             content.append(group("CommonPrefixes", element("Prefix", shown(item))))
             continue
-        members = [
+        members = [element("VersionId", ONLY), element("IsLatest", True)] if versions else []
+        members += [
             element("Key", shown(item.key)),
             element("LastModified", iso_date(item.modified)),
             element("ETag", f'"{item.etag}"'),
@@ -191,8 +232,8 @@ def _listed(
             element("StorageClass", "STANDARD"),
         ]
         members += [group("Owner", element("ID", owner))] if owner else []
-        content.append(group("Contents", *members))
-    return answer_xml(xml("ListBucketResult", *content))
+        content.append(group("Version" if versions else "Contents", *members))
+    return answer_xml(xml("ListVersionsResult" if versions else "ListBucketResult", *content))
 
 
 async def _read(opened: Opened, first: int, length: int) -> AsyncIterator[bytes]:

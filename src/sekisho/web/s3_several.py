@@ -25,7 +25,7 @@ from sekisho.aws.s3_errors import (
 from sekisho.objects.base import Info, NoSuchObject, Objects, ObjectsError, Opened
 from sekisho.web.s3_access import Access
 from sekisho.web.s3_multipart import MultipartApi, parse_document
-from sekisho.web.s3_objects import described, names
+from sekisho.web.s3_objects import check_version, described, names
 from sekisho.web.s3_request import Answer, S3Request, answer_xml, element, group, iso_date, xml
 
 SOURCE = "x-amz-copy-source"
@@ -121,31 +121,35 @@ class SeveralApi:
         told: list[str] = []
         for at in range(0, len(wanted.keys), AT_ONCE):
             some = wanted.keys[at : at + AT_ONCE]
-            told += await asyncio.gather(*(self._delete(request, key, wanted.quiet) for key in some))
+            told += await asyncio.gather(*(self._delete(request, *one, wanted.quiet) for one in some))
         return answer_xml(xml("DeleteResult", *told))
 
-    async def _delete(self, request: S3Request, key: str, quiet: bool) -> str:
-        error = self._access.why_not(request.caller, "DeleteObject", request.bucket, key)
+    async def _delete(self, request: S3Request, key: str, version: str, quiet: bool) -> str:
+        action = "DeleteObjectVersion" if version else "DeleteObject"
+        error = self._access.why_not(request.caller, action, request.bucket, key)
         code, message = (spelled(error)[0], error.message) if error is not None else ("", "")
         if error is None:
             try:
                 await self._objects.delete(request.bucket, key)
             except ObjectsError as failure:
                 code, message = "InternalError", str(failure)
+        named = [element("Key", key)] + ([element("VersionId", version)] if version else [])
         if code:
-            return group("Error", element("Key", key), element("Code", code), element("Message", message))
-        return "" if quiet else group("Deleted", element("Key", key))
+            return group("Error", *named, element("Code", code), element("Message", message))
+        return "" if quiet else group("Deleted", *named)
 
 
 class Deletion(NamedTuple):
-    keys: list[str]
+    """``keys`` with the version of each, '' for none."""
+
+    keys: list[tuple[str, str]]
     quiet: bool
 
 
 def parse_deletion(document: bytes) -> Deletion:
     """The keys that a DeleteObjects names, in its order."""
     root = parse_document(document)
-    keys: list[str] = []
+    keys: list[tuple[str, str]] = []
     quiet = False
     for child in root:
         match _local(child):
@@ -160,16 +164,22 @@ def parse_deletion(document: bytes) -> Deletion:
     return Deletion(keys, quiet)
 
 
-def _key(object: ElementTree.Element) -> str:
-    key = None
+def _key(object: ElementTree.Element) -> tuple[str, str]:
+    key, version = None, ""
     for child in object:
-        name = _local(child)
-        if name != "Key":
-            raise NotImplemented_(f"{name[:80]} of an object to be deleted is not implemented by this node")
-        key = child.text
+        match _local(child):
+            case "Key":
+                key = child.text
+            case "VersionId":
+                version = child.text or ""
+                check_version(version)
+            case name:
+                raise NotImplemented_(
+                    f"{name[:80]} of an object to be deleted is not implemented by this node"
+                )
     if not key:
         raise MalformedXML("every Object needs a Key")
-    return key
+    return key, version
 
 
 def _local(element: ElementTree.Element) -> str:
