@@ -107,9 +107,12 @@ def test_words_are_counted_and_truths_have_a_ratio(iot, fleet):
     assert found == {"count": sum("colour" in one for one in fleet.values())}
     truths = [one["on"] == "true" for one in fleet.values() if "on" in one]
     found = iot.get_statistics(queryString=ALL, aggregationField="attributes.on")["statistics"]
-    assert found == pytest.approx({"count": len(truths), "average": sum(truths) / len(truths)})
+    assert 0 < sum(truths) < len(truths)
+    ratio = sum(truths) / len(truths)
+    both = {"count": len(truths), "average": ratio, "sum": sum(truths), "minimum": 0, "maximum": 1}
+    assert found == pytest.approx(both)
     found = iot.get_statistics(queryString=ALL, aggregationField="connectivity.connected")["statistics"]
-    assert found == {"count": COUNT, "average": 0.0}
+    assert found == {"count": COUNT, "average": 0, "sum": 0, "minimum": 0, "maximum": 0}
 
 
 def test_versions_are_what_is_aggregated_unless_told(iot, fleet):

@@ -109,3 +109,14 @@ def test_of_several_resources_each_has_tags_of_its_own(node, iam, iot, name):
     with denied(f"{name}-prod"):
         who.add_thing_to_thing_group(thingName=name, thingGroupName=f"{name}-prod")
     who.add_thing_to_thing_group(thingName=name, thingGroupName=f"{name}-test")
+
+
+def test_addresses_of_things_can_be_kept_from_a_user(node, iam, iot, name):
+    """AWS IoT Developer Guide, Device connectivity status queries: the key is there without the member, too."""
+    without = policy("iot:GetThingConnectivityData", **when("Bool", iot__IncludeSocketInformation="false"))
+    who = user(node, iam, name, without)("iot")
+    for allowed in ({}, {"includeSocketInformation": False}):
+        with refused("IndexNotReadyException", 400):
+            who.get_thing_connectivity_data(thingName=name, **allowed)
+    with denied("iot:GetThingConnectivityData"):
+        who.get_thing_connectivity_data(thingName=name, includeSocketInformation=True)

@@ -109,9 +109,16 @@ async def get_statistics(
         return {"statistics": {"count": row["n"]}}
     if source.type == BOOLEAN:
         row = await source.one("COUNT(*) AS n, SUM(CASE a.value WHEN 'true' THEN 1 ELSE 0 END) AS yes")
-        ratio = {"average": float(row["yes"]) / row["n"]} if row["n"] else {}
-        return {"statistics": {"count": row["n"], **ratio}}
+        return {"statistics": _truths(row["n"], int(row["yes"] or 0))}
     return {"statistics": await _numbers(source)}
+
+
+def _truths(count: int, yes: int) -> Document:
+    """Of Booleans, as 0 and 1 (AWS IoT Developer Guide, GetStatistics with Boolean values)."""
+    if not count:
+        return {"count": 0}
+    low, high = float(yes == count), float(yes > 0)
+    return {"count": count, "average": yes / count, "sum": float(yes), "minimum": low, "maximum": high}
 
 
 async def _numbers(source: Source) -> Document:

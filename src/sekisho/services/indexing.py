@@ -9,6 +9,7 @@ from sekisho.aws.errors import InvalidRequestException, NotImplementedException,
 from sekisho.logic.index_terms import ATTRIBUTE, GROUPS, THINGS
 from sekisho.services.call import Call
 from sekisho.services.group_tree import QUERY
+from sekisho.services.index_needs import require_kept
 from sekisho.services.indexer import BUILDING, CONFIGURATION, DELETING, indexes
 from sekisho.services.paging import key, token
 from sekisho.services.work import Document
@@ -101,7 +102,12 @@ async def update_indexing_configuration(
         raise InvalidRequestException(
             "thingIndexingMode cannot be OFF while there are dynamic thing groups; delete them first"
         )
+    await require_kept(call, _all_declared(found), _all_declared(body))
     await call.work.put(CONFIGURATION, "", body)
+
+
+def _all_declared(configuration: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    return {index: declared(configuration, index) for index in indexes(configuration)}
 
 
 def _things(given: Mapping[str, Any]) -> Document:
