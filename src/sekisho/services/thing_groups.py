@@ -21,7 +21,6 @@ from sekisho.services.group_tree import (
     Path,
     ancestors,
     below,
-    groups_of,
     refuse_dynamic,
     remove_group,
     status_of,
@@ -31,8 +30,6 @@ from sekisho.services.policy_attachments import ATTACHED
 from sekisho.services.tagging import put_tags
 from sekisho.services.versions import expect_version
 from sekisho.services.work import Document
-
-__all__ = ["groups_of"]
 
 CHILDREN = 100
 ATTRIBUTES = 50
