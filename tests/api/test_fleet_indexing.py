@@ -104,6 +104,7 @@ def test_what_is_configured_is_told(indexed):
         ),
         (REGISTRY | {"customFields": [{"name": "shadow.reported.a", "type": "String"}]}, "shadow.reported.a"),
         (REGISTRY | {"customFields": [{"name": "attributes.a"}]}, "a name and a type"),
+        (REGISTRY | {"customFields": [{"name": "attributes.a:b", "type": "String"}]}, "attributes.a:b"),
         (REGISTRY | {"customFields": [FIELDS[0], FIELDS[0]]}, "twice"),
         (REGISTRY | {"managedFields": [{"name": "mine", "type": "String"}]}, "mine"),
         ({"thingIndexingMode": "OFF", "thingConnectivityIndexingMode": "STATUS"}, "STATUS"),

@@ -112,7 +112,7 @@ def test_of_several_resources_each_has_tags_of_its_own(node, iam, iot, name):
 
 
 def test_addresses_of_things_can_be_kept_from_a_user(node, iam, iot, name):
-    """AWS IoT Developer Guide, Device connectivity status queries: the key is there without the member, too."""
+    """Device connectivity status queries: the key is there without the member, too."""
     without = policy("iot:GetThingConnectivityData", **when("Bool", iot__IncludeSocketInformation="false"))
     who = user(node, iam, name, without)("iot")
     for allowed in ({}, {"includeSocketInformation": False}):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ THING_MEMBER, GROUP_MEMBER = "thingIndexingConfiguration", "thingGroupIndexingCo
 CUSTOM_FIELDS = 5
 """AWS General Reference, Fleet indexing quotas."""
 LONGEST_NAME = 1024
+_CUSTOM = re.compile(re.escape(ATTRIBUTE) + r"[a-zA-Z0-9_-]+")
+"""AWS IoT Developer Guide, Managing fleet indexing, Custom field names."""
 
 REGISTRY_FIELDS = {
     "thingId": STRING,
@@ -163,6 +166,10 @@ def made_fields(given: Sequence[Mapping[str, Any]]) -> list[Document]:
             raise InvalidRequestException(
                 f"the custom field {name} is not one that these indexing modes have; attributes are"
                 f" {ATTRIBUTE}NAME"
+            )
+        if not _CUSTOM.fullmatch(name):
+            raise InvalidRequestException(
+                f"the custom field {name}: after {ATTRIBUTE} it has letters, digits, hyphens and underscores"
             )
         found.append({"name": name, "type": type_})
     return found

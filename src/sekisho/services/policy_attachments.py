@@ -11,7 +11,7 @@ from sekisho.aws.errors import (
 from sekisho.services.call import Call
 from sekisho.services.group_tree import ancestors, refuse_dynamic
 from sekisho.services.paging import DEFAULT_PAGE, cut, key, page_of
-from sekisho.services.targets import require_target
+from sekisho.services.targets import require_principal, require_target
 from sekisho.services.work import Document, Link
 
 MOST = 10
@@ -72,12 +72,14 @@ async def list_targets_for_policy(
 
 
 async def attach_principal_policy(call: Call, policyName: str, principal: str) -> None:
+    """The older operations know no thing groups (botocore, AttachPrincipalPolicy)."""
+    await require_principal(call, principal)
     await attach_policy(call, policyName, principal)
 
 
 async def detach_principal_policy(call: Call, policyName: str, principal: str) -> None:
     await call.require("policy", policyName)
-    await require_target(call, principal)
+    await require_principal(call, principal)
     call.work.unlink(ATTACHED, policyName, principal)
 
 
@@ -89,7 +91,7 @@ async def list_principal_policies(
     ascendingOrder: bool | None = None,
 ) -> Document:
     _ascending_only(ascendingOrder)
-    await require_target(call, principal)
+    await require_principal(call, principal)
     return await _policies_of(call, principal, marker, pageSize)
 
 
