@@ -214,6 +214,27 @@ def test_a_thing_as_the_index_has_it(indexed, name):
     assert found(iot, f"thingName:{name} registry.version:1") == [name]
 
 
+def test_a_billing_group_is_among_the_groups_of_a_thing(indexed, name):
+    """botocore, ThingDocument: "Thing group and billing group names"."""
+    iot = indexed
+    for number in range(2):
+        iot.create_billing_group(billingGroupName=f"{name}-paid-{number}")
+    iot.create_thing_group(thingGroupName=f"{name}-group")
+    iot.create_thing(thingName=name, billingGroupName=f"{name}-paid-0")
+    iot.add_thing_to_thing_group(thingName=name, thingGroupName=f"{name}-group")
+
+    def groups():
+        return sorted(iot.search_index(queryString=f"thingName:{name}")["things"][0]["thingGroupNames"])
+
+    until(lambda: found(iot, f"thingGroupNames:{name}-paid-0 thingGroupNames:{name}-group") == [name])
+    assert groups() == [f"{name}-group", f"{name}-paid-0"]
+    iot.remove_thing_from_billing_group(thingName=name, billingGroupName=f"{name}-paid-0")
+    iot.add_thing_to_billing_group(thingName=name, billingGroupName=f"{name}-paid-1")
+    until(lambda: found(iot, f"thingGroupNames:{name}-paid-*") == [name] and f"{name}-paid-0" not in groups())
+    iot.delete_billing_group(billingGroupName=f"{name}-paid-1")
+    until(lambda: groups() == [f"{name}-group"])
+
+
 def test_pages_neither_skip_nor_repeat_while_things_come_and_go(indexed, name):
     iot = indexed
     for number in range(30):
@@ -290,6 +311,12 @@ def test_connectivity_of_the_client_with_the_things_name(indexed, factory, name)
         assert (data["connected"], data["disconnectReason"]) == (True, "NONE")
         assert shown["connectivity"]["connected"] is True
         assert shown["connectivity"]["timestamp"] // 1000 == int(data["timestamp"].timestamp())
+        for member in ("clientId", "keepAliveDuration", "cleanSession", "sessionExpiry"):
+            assert shown["connectivity"][member] == data[member], member
+        seconds = data["keepAliveDuration"]
+        for query in (f"clientId:{device.name}", f"keepAliveDuration>{seconds - 1}", "cleanSession:true"):
+            assert found(iot, f"thingName:{device.name} connectivity.{query}") == [device.name], query
+        assert found(iot, f"thingName:{device.name} connectivity.keepAliveDuration>{seconds}") == []
         wire.disconnect()
     query = f"thingName:{device.name} connectivity.disconnectReason:CLIENT_INITIATED_DISCONNECT"
     (shown,) = until(lambda: iot.search_index(queryString=query)["things"])

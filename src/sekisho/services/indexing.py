@@ -37,6 +37,10 @@ CONNECTIVITY_FIELDS = {
     "connectivity.connected": BOOLEAN,
     "connectivity.timestamp": NUMBER,
     "connectivity.disconnectReason": STRING,
+    "connectivity.clientId": STRING,
+    "connectivity.keepAliveDuration": NUMBER,
+    "connectivity.cleanSession": BOOLEAN,
+    "connectivity.sessionExpiry": NUMBER,
 }
 GROUP_FIELDS = {
     "thingGroupName": STRING,
