@@ -115,6 +115,21 @@ def test_words_are_counted_and_truths_have_a_ratio(iot, fleet):
     assert found == {"count": COUNT, "average": 0, "sum": 0, "minimum": 0, "maximum": 0}
 
 
+def test_a_type_is_known_by_both_of_its_names(iot, fleet, name):
+    """What is managed has them in AWS's guide, and queries the shorter ones."""
+    for number, kind in enumerate((f"{name}-a", f"{name}-a", f"{name}-b")):
+        iot.create_thing_type(thingTypeName=kind)
+        iot.create_thing(thingName=f"{name}-{number}", thingTypeName=kind)
+    mine = f"thingName:{name}-*"
+    until(lambda: iot.get_statistics(queryString=mine)["statistics"]["count"] == 3)
+    for field in ("thingTypeName", "registry.thingTypeName"):
+        asked = {"queryString": mine, "aggregationField": field}
+        found = iot.get_buckets_aggregation(bucketsAggregationType={"termsAggregation": {}}, **asked)
+        assert {one["keyValue"]: one["count"] for one in found["buckets"]} == {f"{name}-a": 2, f"{name}-b": 1}
+        assert iot.get_cardinality(**asked)["cardinality"] == 2
+        assert iot.get_statistics(**asked)["statistics"] == {"count": 3}
+
+
 def test_versions_are_what_is_aggregated_unless_told(iot, fleet):
     assert iot.get_statistics(queryString=ALL)["statistics"]["sum"] == COUNT
     assert iot.get_cardinality(queryString=ALL)["cardinality"] == 1

@@ -79,6 +79,7 @@ def test_what_is_configured_is_told(indexed):
     assert things["customFields"] == FIELDS
     managed = {field["name"]: field["type"] for field in things["managedFields"]}
     assert managed["registry.version"] == "Number" and managed["connectivity.connected"] == "Boolean"
+    assert managed["registry.thingTypeName"] == managed["registry.thingGroupNames"] == "String"
     assert iot.list_indices()["indexNames"] == [GROUPS, THINGS]
     first = iot.list_indices(maxResults=1)
     assert first["indexNames"] == [GROUPS]
@@ -332,11 +333,17 @@ def test_sockets_are_told_where_the_filter_says_so(indexed, factory, name):
         iot.get_thing_connectivity_data(thingName=device.name, includeSocketInformation=True)
     filter = {"connectivity": {"includeSocketInformation": ["GET_THING_CONNECTIVITY_DATA"]}}
     iot.update_indexing_configuration(thingIndexingConfiguration=CONNECTED | {"filter": filter})
-    assert iot.get_indexing_configuration()["thingIndexingConfiguration"]["filter"] == filter
+    for unsaid in ({}, {"filter": {}}, {"filter": {"connectivity": {}}}):
+        iot.update_indexing_configuration(thingIndexingConfiguration=CONNECTED | unsaid)
+        assert iot.get_indexing_configuration()["thingIndexingConfiguration"]["filter"] == filter
     with device.online(device.name):
         data = iot.get_thing_connectivity_data(thingName=device.name, includeSocketInformation=True)
         assert (data["sourceIp"], data["targetIp"]) == ("127.0.0.1", "127.0.0.1")
         assert data["sourcePort"] != data["targetPort"]
+    filter = {"connectivity": {"includeSocketInformation": []}}
+    iot.update_indexing_configuration(thingIndexingConfiguration=CONNECTED | {"filter": filter})
+    with refused("InvalidRequestException", 400, "includeSocketInformation"):
+        iot.get_thing_connectivity_data(thingName=device.name, includeSocketInformation=True)
 
 
 def test_connectivity_that_is_not_indexed_or_of_nothing(iot, name):

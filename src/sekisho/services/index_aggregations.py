@@ -15,7 +15,7 @@ from sekisho.logic.query_sql import COUNTED
 from sekisho.services.call import Call
 from sekisho.services.index_reads import IndexReads, Prepared, parsed, prepare, require_index
 from sekisho.services.indexer import CONFIGURATION
-from sekisho.services.indexing import BOOLEAN, NUMBER, STRING, declared
+from sekisho.services.indexing import ALIASES, BOOLEAN, NUMBER, STRING, declared
 from sekisho.services.work import Document
 from sekisho.store.statement import Row
 
@@ -60,7 +60,8 @@ async def _source(
             f"aggregationField {field} is of type {type_}; this needs {' or '.join(types)}"
         )
     reads: IndexReads = call.deps.index
-    prepared = await prepare(reads, scope, tree, field)
+    stored = ALIASES.get(field, field)
+    prepared = await prepare(reads, scope, tree, stored)
     text, params = _matching(prepared)
     # A single word of a text is no value of its own.
     tests = ["a.field = :wanted", "(a.shown IS NULL OR a.shown <> '')"]
@@ -68,7 +69,7 @@ async def _source(
         tests[1] = "a.number IS NOT NULL"
     elif type_ == BOOLEAN:
         tests[1] = "a.value IN ('true', 'false')"
-    wanted = {"wanted": prepared.numbers.get(field, 0)}
+    wanted = {"wanted": prepared.numbers.get(stored, 0)}
     return Source(f"FROM {text}{' AND '.join(tests)}", {**params, **wanted}, prepared, type_, reads)
 
 

@@ -30,9 +30,11 @@ REGISTRY_FIELDS = {
     "thingId": STRING,
     "thingName": STRING,
     "registry.version": NUMBER,
-    "thingTypeName": STRING,
-    "thingGroupNames": STRING,
+    "registry.thingTypeName": STRING,
+    "registry.thingGroupNames": STRING,
 }
+ALIASES = {f"registry.{name}": name for name in ("thingTypeName", "thingGroupNames")}
+"""Managed fields that queries know by shorter names, by which they can be aggregated as well."""
 CONNECTIVITY_FIELDS = {
     "connectivity.connected": BOOLEAN,
     "connectivity.timestamp": NUMBER,
@@ -49,7 +51,7 @@ GROUP_FIELDS = {
     "parentGroupNames": STRING,
 }
 """What is indexed in any case (botocore, managedFields)."""
-ALL_MANAGED = REGISTRY_FIELDS | CONNECTIVITY_FIELDS | GROUP_FIELDS
+ALL_MANAGED = {*REGISTRY_FIELDS, *ALIASES.values(), *CONNECTIVITY_FIELDS, *GROUP_FIELDS}
 
 OFF: Mapping[str, Mapping[str, Any]] = {
     THING_MEMBER: {"thingIndexingMode": "OFF", "thingConnectivityIndexingMode": "OFF"},
@@ -75,7 +77,8 @@ def declared(configuration: Mapping[str, Any], index: str) -> dict[str, str]:
     """The fields of an index that can be aggregated, and their types."""
     member = configuration.get(THING_MEMBER if index == THINGS else GROUP_MEMBER) or {}
     custom = {field["name"]: field["type"] for field in member.get("customFields") or ()}
-    return managed(configuration, index) | custom
+    fields = managed(configuration, index)
+    return fields | {short: fields[name] for name, short in ALIASES.items() if name in fields} | custom
 
 
 async def get_indexing_configuration(call: Call) -> Document:
@@ -101,7 +104,7 @@ async def update_indexing_configuration(
         raise InvalidRequestException(f"give {THING_MEMBER}, {GROUP_MEMBER} or both")
     body = dict(found)
     if thingIndexingConfiguration is not None:
-        body[THING_MEMBER] = _things(thingIndexingConfiguration)
+        body[THING_MEMBER] = _things(thingIndexingConfiguration, found.get(THING_MEMBER) or {})
     if thingGroupIndexingConfiguration is not None:
         body[GROUP_MEMBER] = _groups(thingGroupIndexingConfiguration)
     ends = THINGS in indexes(found) and THINGS not in indexes(body)
@@ -117,7 +120,7 @@ def _all_declared(configuration: Mapping[str, Any]) -> dict[str, dict[str, str]]
     return {index: declared(configuration, index) for index in indexes(configuration)}
 
 
-def _things(given: Mapping[str, Any]) -> Document:
+def _things(given: Mapping[str, Any], before: Mapping[str, Any]) -> Document:
     for member, value in NOT_BUILT:
         if given.get(member) == value:
             raise NotImplementedException(f"{member} {value} is not implemented by this node")
@@ -139,9 +142,17 @@ def _things(given: Mapping[str, Any]) -> Document:
     _check_managed(given, managed({THING_MEMBER: made}, THINGS))
     if fields:
         made["customFields"] = fields
+    known = (before.get("filter") or {}).get("connectivity")
+    if known and made["thingConnectivityIndexingMode"] != "OFF" and _sockets(chosen) is None:
+        # Unless it is given, what connections are asked for stays (AWS IoT Developer Guide, Indexing filter).
+        chosen = {**chosen, "connectivity": known}
     if chosen:
         made["filter"] = chosen
     return made
+
+
+def _sockets(filter: Mapping[str, Any]) -> Sequence[str] | None:
+    return (filter.get("connectivity") or {}).get("includeSocketInformation")
 
 
 def _groups(given: Mapping[str, Any]) -> Document:
