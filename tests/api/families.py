@@ -172,6 +172,10 @@ def families(iot: Any, acm: Any, account: str) -> dict[str, Plain]:
     def body(value: str) -> str:
         return template({"thing": thing_resource(AttributePayload={"a": value})}, "Name")
 
+    def propagated(key: str) -> Any:
+        attribute = {"userPropertyKey": key, "thingAttribute": "a"}
+        return {"mqtt5Configuration": {"propagatingAttributes": [attribute]}}
+
     def policy(name: str) -> Any:
         found = iot.get_policy(policyName=name)
         numbers = [
@@ -241,14 +245,14 @@ def families(iot: Any, acm: Any, account: str) -> dict[str, Plain]:
         "thing types": Plain(
             ("x", "y"),
             lambda name, value: iot.create_thing_type(
-                thingTypeName=name, thingTypeProperties={"thingTypeDescription": value}
+                thingTypeName=name, thingTypeProperties=propagated(value)
             ),
             lambda name: iot.describe_thing_type(thingTypeName=name)["thingTypeProperties"][
-                "thingTypeDescription"
-            ],
+                "mqtt5Configuration"
+            ]["propagatingAttributes"][0]["userPropertyKey"],
             listed(iot, "list_thing_types", "thingTypes", lambda one: one["thingTypeName"]),
             lambda name, value: iot.update_thing_type(
-                thingTypeName=name, thingTypeProperties={"thingTypeDescription": value}
+                thingTypeName=name, thingTypeProperties=propagated(value)
             ),
             lambda name, _: iot.delete_thing_type(thingTypeName=name),
             same="",

@@ -181,10 +181,7 @@ class World:
                 name: [thing for one in [name, *self.below(name)] for thing in self.members(one)]
                 for name in self.groups
             },
-            "things": {
-                name: (thing.billing, sorted({g for one in thing.groups for g in [one, *self.above(one)]}))
-                for name, thing in self.things.items()
-            },
+            "things": {name: (thing.billing, sorted(thing.groups)) for name, thing in self.things.items()},
             "billing": {
                 name: sorted(one for one, thing in self.things.items() if thing.billing == name)
                 for name in sorted(self.billing)

@@ -8,6 +8,7 @@ import pytest
 
 from api.conftest import Place, placed
 from api.making import ACCOUNT, arn, listed, refused
+from command import sekisho
 from sekisho.cli.commands import credentials_path, read_credentials
 from sekisho.logic.endpoints import TYPES, host_name
 
@@ -118,6 +119,12 @@ def test_the_command_picks_an_id(house, other):
     assert id.isdigit()
     assert f'eval "$(sekisho env --data {house.node.data} --account {id})"' in said
     assert house.node.client("sts", account=id).get_caller_identity()["Account"] == id
+
+
+def test_the_environment_of_an_account_that_nobody_has_made(house):
+    told = sekisho("env", "--data", house.node.data, "--account", "123123123123", ok=False)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "sekisho account create 123123123123" in told.stderr
 
 
 def test_the_names_for_etc_hosts(house, other, tmp_path):

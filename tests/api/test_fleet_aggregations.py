@@ -107,9 +107,27 @@ def test_words_are_counted_and_truths_have_a_ratio(iot, fleet):
     assert found == {"count": sum("colour" in one for one in fleet.values())}
     truths = [one["on"] == "true" for one in fleet.values() if "on" in one]
     found = iot.get_statistics(queryString=ALL, aggregationField="attributes.on")["statistics"]
-    assert found == pytest.approx({"count": len(truths), "average": sum(truths) / len(truths)})
+    assert 0 < sum(truths) < len(truths)
+    ratio = sum(truths) / len(truths)
+    both = {"count": len(truths), "average": ratio, "sum": sum(truths), "minimum": 0, "maximum": 1}
+    assert found == pytest.approx(both)
     found = iot.get_statistics(queryString=ALL, aggregationField="connectivity.connected")["statistics"]
-    assert found == {"count": COUNT, "average": 0.0}
+    assert found == {"count": COUNT, "average": 0, "sum": 0, "minimum": 0, "maximum": 0}
+
+
+def test_a_type_is_known_by_both_of_its_names(iot, fleet, name):
+    """What is managed has them in AWS's guide, and queries the shorter ones."""
+    for number, kind in enumerate((f"{name}-a", f"{name}-a", f"{name}-b")):
+        iot.create_thing_type(thingTypeName=kind)
+        iot.create_thing(thingName=f"{name}-{number}", thingTypeName=kind)
+    mine = f"thingName:{name}-*"
+    until(lambda: iot.get_statistics(queryString=mine)["statistics"]["count"] == 3)
+    for field in ("thingTypeName", "registry.thingTypeName"):
+        asked = {"queryString": mine, "aggregationField": field}
+        found = iot.get_buckets_aggregation(bucketsAggregationType={"termsAggregation": {}}, **asked)
+        assert {one["keyValue"]: one["count"] for one in found["buckets"]} == {f"{name}-a": 2, f"{name}-b": 1}
+        assert iot.get_cardinality(**asked)["cardinality"] == 2
+        assert iot.get_statistics(**asked)["statistics"] == {"count": 3}
 
 
 def test_versions_are_what_is_aggregated_unless_told(iot, fleet):

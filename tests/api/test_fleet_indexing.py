@@ -79,6 +79,7 @@ def test_what_is_configured_is_told(indexed):
     assert things["customFields"] == FIELDS
     managed = {field["name"]: field["type"] for field in things["managedFields"]}
     assert managed["registry.version"] == "Number" and managed["connectivity.connected"] == "Boolean"
+    assert managed["registry.thingTypeName"] == managed["registry.thingGroupNames"] == "String"
     assert iot.list_indices()["indexNames"] == [GROUPS, THINGS]
     first = iot.list_indices(maxResults=1)
     assert first["indexNames"] == [GROUPS]
@@ -104,6 +105,7 @@ def test_what_is_configured_is_told(indexed):
         ),
         (REGISTRY | {"customFields": [{"name": "shadow.reported.a", "type": "String"}]}, "shadow.reported.a"),
         (REGISTRY | {"customFields": [{"name": "attributes.a"}]}, "a name and a type"),
+        (REGISTRY | {"customFields": [{"name": "attributes.a:b", "type": "String"}]}, "attributes.a:b"),
         (REGISTRY | {"customFields": [FIELDS[0], FIELDS[0]]}, "twice"),
         (REGISTRY | {"managedFields": [{"name": "mine", "type": "String"}]}, "mine"),
         ({"thingIndexingMode": "OFF", "thingConnectivityIndexingMode": "STATUS"}, "STATUS"),
@@ -213,6 +215,27 @@ def test_a_thing_as_the_index_has_it(indexed, name):
     assert found(iot, f"thingName:{name} registry.version:1") == [name]
 
 
+def test_a_billing_group_is_among_the_groups_of_a_thing(indexed, name):
+    """botocore, ThingDocument: "Thing group and billing group names"."""
+    iot = indexed
+    for number in range(2):
+        iot.create_billing_group(billingGroupName=f"{name}-paid-{number}")
+    iot.create_thing_group(thingGroupName=f"{name}-group")
+    iot.create_thing(thingName=name, billingGroupName=f"{name}-paid-0")
+    iot.add_thing_to_thing_group(thingName=name, thingGroupName=f"{name}-group")
+
+    def groups():
+        return sorted(iot.search_index(queryString=f"thingName:{name}")["things"][0]["thingGroupNames"])
+
+    until(lambda: found(iot, f"thingGroupNames:{name}-paid-0 thingGroupNames:{name}-group") == [name])
+    assert groups() == [f"{name}-group", f"{name}-paid-0"]
+    iot.remove_thing_from_billing_group(thingName=name, billingGroupName=f"{name}-paid-0")
+    iot.add_thing_to_billing_group(thingName=name, billingGroupName=f"{name}-paid-1")
+    until(lambda: found(iot, f"thingGroupNames:{name}-paid-*") == [name] and f"{name}-paid-0" not in groups())
+    iot.delete_billing_group(billingGroupName=f"{name}-paid-1")
+    until(lambda: groups() == [f"{name}-group"])
+
+
 def test_pages_neither_skip_nor_repeat_while_things_come_and_go(indexed, name):
     iot = indexed
     for number in range(30):
@@ -281,7 +304,7 @@ def test_connectivity_of_the_client_with_the_things_name(indexed, factory, name)
     device = factory(name)
     until(lambda: found(iot, f"thingName:{device.name} connectivity.connected:false") == [device.name])
     data = iot.get_thing_connectivity_data(thingName=device.name)
-    assert data["connected"] is False and "timestamp" not in data
+    assert (data["connected"], data["disconnectReason"], "timestamp" in data) == (False, "UNKNOWN", False)
     with device.online(device.name) as wire:
         query = f"thingName:{device.name} connectivity.connected:true"
         (shown,) = until(lambda: iot.search_index(queryString=query)["things"])
@@ -289,6 +312,12 @@ def test_connectivity_of_the_client_with_the_things_name(indexed, factory, name)
         assert (data["connected"], data["disconnectReason"]) == (True, "NONE")
         assert shown["connectivity"]["connected"] is True
         assert shown["connectivity"]["timestamp"] // 1000 == int(data["timestamp"].timestamp())
+        for member in ("clientId", "keepAliveDuration", "cleanSession", "sessionExpiry"):
+            assert shown["connectivity"][member] == data[member], member
+        seconds = data["keepAliveDuration"]
+        for query in (f"clientId:{device.name}", f"keepAliveDuration>{seconds - 1}", "cleanSession:true"):
+            assert found(iot, f"thingName:{device.name} connectivity.{query}") == [device.name], query
+        assert found(iot, f"thingName:{device.name} connectivity.keepAliveDuration>{seconds}") == []
         wire.disconnect()
     query = f"thingName:{device.name} connectivity.disconnectReason:CLIENT_INITIATED_DISCONNECT"
     (shown,) = until(lambda: iot.search_index(queryString=query)["things"])
@@ -304,11 +333,17 @@ def test_sockets_are_told_where_the_filter_says_so(indexed, factory, name):
         iot.get_thing_connectivity_data(thingName=device.name, includeSocketInformation=True)
     filter = {"connectivity": {"includeSocketInformation": ["GET_THING_CONNECTIVITY_DATA"]}}
     iot.update_indexing_configuration(thingIndexingConfiguration=CONNECTED | {"filter": filter})
-    assert iot.get_indexing_configuration()["thingIndexingConfiguration"]["filter"] == filter
+    for unsaid in ({}, {"filter": {}}, {"filter": {"connectivity": {}}}):
+        iot.update_indexing_configuration(thingIndexingConfiguration=CONNECTED | unsaid)
+        assert iot.get_indexing_configuration()["thingIndexingConfiguration"]["filter"] == filter
     with device.online(device.name):
         data = iot.get_thing_connectivity_data(thingName=device.name, includeSocketInformation=True)
         assert (data["sourceIp"], data["targetIp"]) == ("127.0.0.1", "127.0.0.1")
         assert data["sourcePort"] != data["targetPort"]
+    filter = {"connectivity": {"includeSocketInformation": []}}
+    iot.update_indexing_configuration(thingIndexingConfiguration=CONNECTED | {"filter": filter})
+    with refused("InvalidRequestException", 400, "includeSocketInformation"):
+        iot.get_thing_connectivity_data(thingName=device.name, includeSocketInformation=True)
 
 
 def test_connectivity_that_is_not_indexed_or_of_nothing(iot, name):

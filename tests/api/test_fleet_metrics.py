@@ -213,7 +213,7 @@ def test_values_come_when_they_are_due(indexed, turned, node, name):
         "some": {"sum": 10},
         "p": {"p50": 2, "p100": 4},
         "c": {"cardinality": 2},
-        "on": {"count": 4, "average": 1},
+        "on": {"count": 4, "average": 1, "sum": 4, "minimum": 1, "maximum": 1},
         "none": {"count": 0},
     }
     for word, values in expected.items():
@@ -255,12 +255,29 @@ def test_values_come_when_they_are_due(indexed, turned, node, name):
         own.list_fleet_metric_values(metricName=f"{name}-p", nextToken="eHg")
 
 
-def test_a_field_that_is_declared_no_more_has_no_values(indexed, turned, node, name):
-    iot, own = indexed, turned
-    create(iot, name, {"name": "Cardinality"})
-    create(iot, f"{name}-other", field="registry.version", query="*")
-    iot.update_indexing_configuration(thingIndexingConfiguration={"thingIndexingMode": "REGISTRY"})
-    own.set_clock(advanceSeconds=60)
-    until(lambda: values_of(own, f"{name}-other"))
-    assert values_of(own, name) == []
-    assert scraped(node, name) == {}
+def test_what_a_metric_needs_of_an_index_stays(indexed, name):
+    """As does what a dynamic group needs; whatever else is indexed may change."""
+    iot = indexed
+    with_connections = {"thingIndexingMode": "REGISTRY", "thingConnectivityIndexingMode": "STATUS"}
+    size = {"name": "attributes.size", "type": "Number"}
+    words = f"fleet metric {name}"
+
+    def change(**more):
+        return iot.update_indexing_configuration(thingIndexingConfiguration=more)
+
+    change(**with_connections, customFields=[size])
+    create(iot, name, {"name": "Cardinality"}, query="connectivity.connected:true")
+    for fields in ([], [size | {"type": "String"}]):
+        with refused("InvalidRequestException", 400, "attributes.size", words):
+            change(**with_connections, customFields=fields)
+    with refused("InvalidRequestException", 400, "connectivity.connected", words):
+        change(thingIndexingMode="REGISTRY", customFields=[size])
+    with refused("InvalidRequestException", 400, words):
+        change(thingIndexingMode="OFF")
+    change(**with_connections, customFields=[size, {"name": "attributes.new", "type": "String"}])
+    iot.delete_fleet_metric(metricName=name)
+    iot.create_dynamic_thing_group(thingGroupName=name, queryString="connectivity.connected:true")
+    with refused("InvalidRequestException", 400, "connectivity.connected", f"dynamic thing group {name}"):
+        change(thingIndexingMode="REGISTRY", customFields=[size])
+    iot.delete_dynamic_thing_group(thingGroupName=name)
+    change(thingIndexingMode="REGISTRY")

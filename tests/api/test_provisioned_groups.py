@@ -86,9 +86,10 @@ def test_everything_or_nothing(iot, name, called):
     [
         ({"ThingGroups": ["no-such-group"]}, "thing group no-such-group"),
         ({"BillingGroup": "no-such-group"}, "billing group no-such-group"),
+        ({"ThingTypeName": "no-such-type"}, "thing type no-such-type"),
     ],
 )
-def test_groups_that_are_not_there(iot, name, properties, words):
+def test_groups_and_types_that_are_not_there(iot, name, properties, words):
     with refused("ResourceRegistrationFailureException", 400, words):
         register(iot, name, **properties)
     with refused("ResourceNotFoundException", 404, name):

@@ -55,9 +55,14 @@ def test_a_name_of_forbidden_form(iot):
 
 def test_update(iot, name):
     iot.create_thing_type(thingTypeName=name, thingTypeProperties=PROPERTIES)
-    iot.update_thing_type(thingTypeName=name, thingTypeProperties={"thingTypeDescription": "a lamp"})
-    found = iot.describe_thing_type(thingTypeName=name)["thingTypeProperties"]
-    assert found == PROPERTIES | {"thingTypeDescription": "a lamp"}
+    for change in ({"thingTypeDescription": "a lamp"}, {"searchableAttributes": ["other"]}):
+        with refused("InvalidRequestException", 400, "Can only update mqtt5Configuration."):
+            iot.update_thing_type(thingTypeName=name, thingTypeProperties=change | PROPAGATED)
+    assert iot.describe_thing_type(thingTypeName=name)["thingTypeProperties"] == PROPERTIES
+    for same in ({}, PROPERTIES):
+        iot.update_thing_type(thingTypeName=name, thingTypeProperties=same | PROPAGATED)
+        found = iot.describe_thing_type(thingTypeName=name)["thingTypeProperties"]
+        assert found == PROPERTIES | PROPAGATED
 
 
 def test_update_an_unknown_type(iot, name):
@@ -70,15 +75,16 @@ PROPAGATING = [
     {"userPropertyKey": "iot:ClientId", "connectionAttribute": "iot:ClientId"},
     {"userPropertyKey": "$name", "connectionAttribute": "iot:Thing.ThingName"},
 ]
+PROPAGATED = {"mqtt5Configuration": {"propagatingAttributes": PROPAGATING}}
 
 
 def test_propagating_attributes(iot, name):
-    configured = {"mqtt5Configuration": {"propagatingAttributes": PROPAGATING}}
+    configured = PROPAGATED
     made = iot.create_thing_type(thingTypeName=name, thingTypeProperties=PROPERTIES | configured)
     again = iot.create_thing_type(thingTypeName=name, thingTypeProperties=PROPERTIES | configured)
     assert again["thingTypeId"] == made["thingTypeId"]
     assert iot.describe_thing_type(thingTypeName=name)["thingTypeProperties"] == PROPERTIES | configured
-    iot.update_thing_type(thingTypeName=name, thingTypeProperties={"thingTypeDescription": "a lamp"})
+    iot.update_thing_type(thingTypeName=name)
     found = iot.describe_thing_type(thingTypeName=name)["thingTypeProperties"]
     assert found["mqtt5Configuration"] == configured["mqtt5Configuration"]
     none = {"mqtt5Configuration": {"propagatingAttributes": []}}

@@ -283,12 +283,13 @@ def test_the_largest_thing(iot, name, typed):
     assert iot.describe_thing(thingName=name)["attributes"] == attributes
 
 
-def test_list_by_type_and_attribute(iot, name, typed):
+def test_list_by_type_or_attribute_and_not_both(iot, name, typed):
     for number, value in enumerate(("a", "b", "a")):
         attributes = {"attributes": {"colour": value}}
         iot.create_thing(thingName=f"{name}-{number}", thingTypeName=typed, attributePayload=attributes)
-    found = iot.list_things(thingTypeName=typed, attributeName="colour", attributeValue="a")["things"]
-    assert [thing["thingName"] for thing in found] == [f"{name}-0", f"{name}-2"]
+    for value in ({}, {"attributeValue": "a"}):
+        with refused("InvalidRequestException", 400, "combination of attribute and thing type"):
+            iot.list_things(thingTypeName=typed, attributeName="colour", **value)
     iot.update_thing(thingName=f"{name}-0", removeThingType=True)
     iot.delete_thing(thingName=f"{name}-1")
     found = iot.list_things(thingTypeName=typed)["things"]

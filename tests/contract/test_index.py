@@ -224,8 +224,9 @@ def test_groups_have_their_ancestors(run):
 def test_connections_are_followed_only_where_that_is_asked_for(run):
     async def body(store: Store) -> None:
         async def connected(number: int, client: str, ended: float = 0.0) -> None:
+            detail = '{"keepAlive": 60, "cleanSession": true, "sessionExpiry": 0}'
             row = Connection(
-                f"{number:014x}-x", A, R, client, "c", "::1", 5, float(number), "{}", ended, "GONE"
+                f"{number:014x}-x", A, R, client, "c", "::1", 5, float(number), detail, ended, "GONE"
             )
             await store.commit([*connections.put_connections([row]), *index.tell_connections([row.id], 1.0)])
 

@@ -95,7 +95,9 @@ def attached(name: str, target: str, shows: int = 1) -> Part:
 ROLE = {"RoleName": "stack-role"}
 INLINE = ROLE | {"PolicyName": "stack-inline"}
 TYPE = {"thingTypeName": "stack-type"}
+SITE = {"userPropertyKey": "site", "thingAttribute": "site"}
 TYPED = {"thingTypeDescription": "made", "searchableAttributes": ["site"]}
+PROPAGATED = {"mqtt5Configuration": {"propagatingAttributes": [SITE]}}
 BILLING = {"billingGroupName": "stack-billing"}
 DESCRIBED = {"billingGroupProperties": {"billingGroupDescription": "made"}}
 OTHERWISE = {"billingGroupProperties": {"billingGroupDescription": "changed"}}
@@ -144,8 +146,8 @@ REGISTRY: Sequence[Part] = (
         "",
         ("describe_thing_type", TYPE),
         TYPE | {"thingTypeProperties": TYPED, "thingTypeMetadata": {"deprecated": False}},
-        [("update_thing_type", TYPE | {"thingTypeProperties": {"thingTypeDescription": "changed"}})],
-        TYPE | {"thingTypeProperties": {"thingTypeDescription": "changed", "searchableAttributes": ["site"]}},
+        [("update_thing_type", TYPE | {"thingTypeProperties": PROPAGATED})],
+        TYPE | {"thingTypeProperties": TYPED | PROPAGATED},
         [
             ("deprecate_thing_type", TYPE),
             ("sekisho.set_clock", {"advanceSeconds": 301}),

@@ -292,7 +292,9 @@ def read_credentials(data: Path, account: str | None = None) -> tuple[str, str]:
     try:
         lines = path.read_text().splitlines()
     except OSError as error:
-        raise fail(f"{path}: {error.strerror}") from None
+        made = isinstance(error, FileNotFoundError) and account
+        hint = f"; `sekisho account create {account}` makes the account, and this file" if made else ""
+        raise fail(f"{path}: {error.strerror}{hint}") from None
     values = dict(line.split(" = ", 1) for line in lines if " = " in line)
     return values["aws_access_key_id"], values["aws_secret_access_key"]
 

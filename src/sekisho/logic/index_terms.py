@@ -29,11 +29,16 @@ class Term(NamedTuple):
 
 
 class Connectivity(NamedTuple):
-    """A client's newest connection; ``at`` is when it began or ended, in civil epoch milliseconds."""
+    """A client's newest connection; ``at`` is when it began or ended, in civil epoch milliseconds, and
+    ``keep_alive`` and ``session_expiry`` are seconds."""
 
+    client_id: str
     connected: bool
     at: int
     reason: str
+    keep_alive: int
+    clean_session: bool
+    session_expiry: int
 
 
 def _number(text: str) -> float | None:
@@ -65,7 +70,8 @@ def thing_terms(
     *,
     with_connectivity: bool = False,
 ) -> list[Term]:
-    """Of a thing's document, the groups that it is directly in, and its client's connection."""
+    """Of a thing's document, the groups that it is directly in, its billing group among them, and its
+    client's connection."""
     found = [term("thingName", thing["thingName"]), integer("registry.version", version)]
     if thing_id := thing.get("thingId"):
         found.append(term("thingId", thing_id))
@@ -76,7 +82,11 @@ def thing_terms(
     if with_connectivity:
         found.append(boolean("connectivity.connected", connectivity is not None and connectivity.connected))
         if connectivity is not None:
+            found.append(term("connectivity.clientId", connectivity.client_id))
             found.append(integer("connectivity.timestamp", connectivity.at))
+            found.append(integer("connectivity.keepAliveDuration", connectivity.keep_alive))
+            found.append(boolean("connectivity.cleanSession", connectivity.clean_session))
+            found.append(integer("connectivity.sessionExpiry", connectivity.session_expiry))
             if connectivity.reason:
                 found.append(term("connectivity.disconnectReason", connectivity.reason))
     return found
@@ -128,7 +138,11 @@ def given(one: Term) -> str:
 
 LISTS = frozenset({"thingGroupNames", "parentGroupNames"})
 NAMES = {"description": "thingGroupDescription"}
-TYPED: Mapping[str, Callable[[str], Any]] = {"connected": "true".__eq__, "timestamp": int}
+TYPED: Mapping[str, Callable[[str], Any]] = {
+    **dict.fromkeys(("connected", "cleanSession"), "true".__eq__),
+    **dict.fromkeys(("timestamp", "keepAliveDuration", "sessionExpiry"), int),
+}
+"""Members of a connection that are no strings."""
 
 
 def document(terms: Sequence[Term]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ NUMBERS = ("count", "average", "sum", "minimum", "maximum", "sumOfSquares", "var
 OF_TYPE: Mapping[str, Sequence[str]] = {
     "Number": NUMBERS,
     "String": ("count",),
-    "Boolean": ("count", "average"),
+    "Boolean": ("count", "average", "sum", "minimum", "maximum"),
 }
 PERCENTS = ("1", "5", "25", "50", "75", "95", "99")
 """Unless told (botocore, GetPercentiles)."""

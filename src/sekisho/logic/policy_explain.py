@@ -132,7 +132,7 @@ def _verdict(
     for condition in compiled.statement.conditions:
         if not holds(condition, request):
             return _condition_words(condition, request)
-    words = "no NotResource names it" if hit is None else f"{_became(hit[0], hit[1])} covers it"
+    words = "no NotResource names it" if hit is None else _covers(hit[0], hit[1])
     if compiled.statement.conditions:
         words += " and its conditions hold"
     return "matches", words
@@ -145,6 +145,11 @@ def _matches(tokens: tuple[Token, ...], resource: str) -> bool:
 def _became(pattern: Pattern, tokens: tuple[Token, ...]) -> str:
     after = written(tokens)
     return f"resource {pattern.text}" + (f" became {after}" if after != pattern.text else "")
+
+
+def _covers(pattern: Pattern, tokens: tuple[Token, ...]) -> str:
+    changed = written(tokens) != pattern.text
+    return _became(pattern, tokens) + (", which covers it" if changed else " covers it")
 
 
 # --- the action ---

@@ -31,6 +31,7 @@ from sekisho.services.resources import (
     further_arns,
     resource_arn,
 )
+from sekisho.services.tag_conditions import held, requested
 from sekisho.services.work import Document, Work, dumps
 from sekisho.store import tables
 from sekisho.store.statement import Conflict, Statement, StoreError
@@ -163,8 +164,10 @@ class Api:
         audit = bound.audited and (service, operation) not in UNAUDITED
         try:
             about = authorized_arn(operation, members, resource)
+            context = conditions(service, operation, members) | requested(members)
             for each in dict.fromkeys([about, *further_arns(caller, operation, members)]):
-                self._authorize(caller, service, operation, each, members)
+                tags = await held(self.deps, caller, each)
+                self._authorize(caller, service, operation, each, members, context | tags)
             self.check(service, operation, members)
             result = await self._run(bound, caller, service, operation, members, resource, audit)
             self._log(caller, service, operation, members, None)
@@ -247,12 +250,17 @@ class Api:
         raise ServiceUnavailableException("too many changes to the same resource at once; try again")
 
     def _authorize(
-        self, caller: Caller, service: str, operation: str, resource: str, members: Mapping[str, Any]
+        self,
+        caller: Caller,
+        service: str,
+        operation: str,
+        resource: str,
+        members: Mapping[str, Any],
+        context: Mapping[str, Any],
     ) -> None:
         if (service, operation) in OPEN:
             return
         now = self.deps.clock.now()
-        context = conditions(service, operation, members)
         for name in actions(service, operation, members):
             action = f"{ACTION_PREFIXES.get(service, service)}:{name}"
             if permission.outcome(caller, action, resource, now, context) != "ALLOWED":

@@ -15,7 +15,7 @@ async def billing_group_of(work: Work, thing: str) -> str | None:
     found = None
     for link in await work.all_links_from(MEMBER, thing):
         if await work.get(KIND, link.target) is None:
-            work.unlink(MEMBER, thing, link.target, told=False)
+            work.unlink(MEMBER, thing, link.target)
         else:
             found = link.target
     return found

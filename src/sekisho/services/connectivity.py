@@ -13,8 +13,9 @@ from sekisho.store.connections import page_connections
 from sekisho.store.tables import fetch_one
 
 SOCKETS = "GET_THING_CONNECTIVITY_DATA"
-NONE = "NONE"
-"""Why a connection ended that has not (botocore, DisconnectReasonValue)."""
+NONE, UNKNOWN = "NONE", "UNKNOWN"
+"""Why a connection ended that has not, and one that never was (botocore, DisconnectReasonValue; AWS IoT
+Developer Guide, Device connectivity status queries)."""
 
 
 async def get_thing_connectivity_data(
@@ -38,7 +39,7 @@ async def get_thing_connectivity_data(
     place = {"account": call.account, "region": call.region, "client_id": thingName}
     row = await fetch_one(call.deps.store, page_connections(place, "", 1))
     if row is None:
-        return {"thingName": thingName, "connected": False}
+        return {"thingName": thingName, "connected": False, "disconnectReason": UNKNOWN}
     detail = orjson.loads(row["detail"])
     connected = not row["disconnected"]
     shown: Document = {

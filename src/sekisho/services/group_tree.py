@@ -107,16 +107,6 @@ async def direct_groups(work: Work, thing: str) -> list[Document]:
     return [group for group in found if group is not None]
 
 
-async def groups_of(work: Work, thing: str) -> list[str]:
-    """The names of all groups of a thing, static and dynamic, with their ancestors; sorted, each once."""
-    names: set[str] = set()
-    for link in await work.links_from(MEMBER, thing):
-        group = await work.get(KIND, link.target)
-        if group is not None:
-            names.update(ancestors(group), [link.target])
-    return sorted(names)
-
-
 async def below(work: Work, group: str, after: Path = ()) -> AsyncIterator[Path]:
     """The paths from a group to its descendants, each group before its children and siblings by name, beyond
     the path ``after``. Whatever comes or goes meanwhile, no path is told twice and none that stays is missed.

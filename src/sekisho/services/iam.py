@@ -180,7 +180,7 @@ def list_tags(entity: Document, marker: str | None, most: int | None) -> Documen
 
 
 async def require_bare(call: Call, entity: Document) -> None:
-    """DeleteConflictException while a role or user has policies."""
+    """DeleteConflictException while somebody, or a group, has policies."""
     if not await call.work.require_no_links_to(ATTACHED, entity["Arn"]):
         raise DeleteConflictException("Cannot delete entity, must detach all policies first.")
     if entity["Policies"]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from sekisho.aws.errors import DeleteConflictException, LimitExceededException, NoSuchEntityException
 from sekisho.services.call import Call
 from sekisho.services.iam import (
-    ATTACHED,
     GROUP,
     MEMBER,
     PAGE,
@@ -20,6 +19,7 @@ from sekisho.services.iam import (
     put_inline,
     rename,
     require,
+    require_bare,
     under,
 )
 from sekisho.services.iam_users import shown_user
@@ -80,10 +80,7 @@ async def delete_group(call: Call, GroupName: str) -> None:
     group = await require(call, GROUP, GroupName)
     if not await call.work.require_no_links_from(MEMBER, group["Arn"]):
         raise DeleteConflictException("Cannot delete entity, must remove users from group first.")
-    if not await call.work.require_no_links_to(ATTACHED, group["Arn"]):
-        raise DeleteConflictException("Cannot delete entity, must detach all policies first.")
-    if group["Policies"]:
-        raise DeleteConflictException("Cannot delete entity, must delete policies first.")
+    await require_bare(call, group)
     await call.work.delete(GROUP, GroupName.lower())
 
 

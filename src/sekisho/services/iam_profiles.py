@@ -13,12 +13,13 @@ from sekisho.services.iam import (
     IN_PROFILE,
     PROFILE,
     ROLE,
+    add_tags,
     create,
     cut,
+    list_tags,
     listing,
-    merged_tags,
+    remove_tags,
     require,
-    save,
     shown_tags,
     under,
 )
@@ -95,20 +96,19 @@ async def tag_instance_profile(
     call: Call, InstanceProfileName: str, Tags: Sequence[Mapping[str, str]]
 ) -> None:
     profile = await require(call, PROFILE, InstanceProfileName)
-    await save(call, PROFILE, profile | {"Tags": merged_tags(profile["Tags"], Tags)})
+    await add_tags(call, PROFILE, profile, Tags)
 
 
 async def untag_instance_profile(call: Call, InstanceProfileName: str, TagKeys: Sequence[str]) -> None:
     profile = await require(call, PROFILE, InstanceProfileName)
-    kept = {key: value for key, value in profile["Tags"].items() if key not in TagKeys}
-    await save(call, PROFILE, profile | {"Tags": kept})
+    await remove_tags(call, PROFILE, profile, TagKeys)
 
 
 async def list_instance_profile_tags(
     call: Call, InstanceProfileName: str, Marker: str | None = None, MaxItems: int | None = None
 ) -> Document:
     profile = await require(call, PROFILE, InstanceProfileName)
-    return cut("Tags", [(tag["Key"], tag) for tag in shown_tags(profile)], Marker, MaxItems)
+    return list_tags(profile, Marker, MaxItems)
 
 
 async def _shown(call: Call, profile: Document) -> Document:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sekisho.aws.errors import DeleteConflictException, (
+from sekisho.aws.errors import (
+    DeleteConflictException,
     LimitExceededException,
     MalformedPolicyDocumentException,
 )

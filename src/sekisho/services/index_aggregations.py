@@ -15,7 +15,7 @@ from sekisho.logic.query_sql import COUNTED
 from sekisho.services.call import Call
 from sekisho.services.index_reads import IndexReads, Prepared, parsed, prepare, require_index
 from sekisho.services.indexer import CONFIGURATION
-from sekisho.services.indexing import BOOLEAN, NUMBER, STRING, declared
+from sekisho.services.indexing import ALIASES, BOOLEAN, NUMBER, STRING, declared
 from sekisho.services.work import Document
 from sekisho.store.statement import Row
 
@@ -64,7 +64,8 @@ async def _source(
             f"aggregationField {field} is of type {type_}; this needs {' or '.join(types)}"
         )
     reads: IndexReads = call.deps.index
-    prepared = await prepare(reads, scope, tree, field)
+    stored = ALIASES.get(field, field)
+    prepared = await prepare(reads, scope, tree, stored)
     text, params = _matching(prepared)
     # A single word of a text is no value of its own.
     tests = ["a.field = :wanted", "(a.shown IS NULL OR a.shown <> '')"]
@@ -72,7 +73,7 @@ async def _source(
         tests[1] = "a.number IS NOT NULL"
     elif type_ == BOOLEAN:
         tests[1] = "a.value IN ('true', 'false')"
-    wanted = {"wanted": prepared.numbers.get(field, 0)}
+    wanted = {"wanted": prepared.numbers.get(stored, 0)}
     return Source(f"FROM {text}{' AND '.join(tests)}", {**params, **wanted}, prepared, type_, reads)
 
 
@@ -112,9 +113,16 @@ async def get_statistics(
         return {"statistics": {"count": row["n"]}}
     if source.type == BOOLEAN:
         row = await source.one("COUNT(*) AS n, SUM(CASE a.value WHEN 'true' THEN 1 ELSE 0 END) AS yes")
-        ratio = {"average": float(row["yes"]) / row["n"]} if row["n"] else {}
-        return {"statistics": {"count": row["n"], **ratio}}
+        return {"statistics": _truths(row["n"], int(row["yes"] or 0))}
     return {"statistics": await _numbers(source)}
+
+
+def _truths(count: int, yes: int) -> Document:
+    """Of Booleans, as 0 and 1 (AWS IoT Developer Guide, GetStatistics with Boolean values)."""
+    if not count:
+        return {"count": 0}
+    low, high = float(yes == count), float(yes > 0)
+    return {"count": count, "average": yes / count, "sum": float(yes), "minimum": low, "maximum": high}
 
 
 async def _numbers(source: Source) -> Document:

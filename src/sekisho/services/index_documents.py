@@ -11,11 +11,19 @@ import orjson
 from sekisho.logic.index_terms import GROUPS, THINGS, Connectivity, Term, group_terms, thing_terms
 from sekisho.store import index
 from sekisho.store.changes import Change
-from sekisho.store.index import CONNECTIVITY, LINKS, NEWEST_CONNECTIONS, SOURCES, Scope, fetch_any
+from sekisho.store.index import (
+    CONNECTIVITY,
+    LINKS,
+    LINKS_OF_EITHER,
+    NEWEST_CONNECTIONS,
+    SOURCES,
+    Scope,
+    fetch_any,
+)
 from sekisho.store.store import Store
 
 KINDS = {THINGS: "thing", GROUPS: "thinggroup"}
-MEMBER, PARENT = "thing-group", "group-parent"
+MEMBER, PARENT, BILLING = "thing-group", "group-parent", "thing-billing"
 DEPTH = 7
 """Levels of a hierarchy of groups (AWS General Reference, AWS IoT quotas)."""
 
@@ -29,7 +37,7 @@ def touched(change: Change) -> tuple[str, str] | None:
             return GROUPS, change.id
         case index.CONNECTIVITY:
             return THINGS, change.id
-        case "thing-group":
+        case "thing-group" | "thing-billing":
             return THINGS, change.what.partition(" ")[2]
         case "group-parent":
             return GROUPS, change.what.partition(" ")[2]
@@ -54,7 +62,7 @@ async def load(store: Store, scope: Scope, names: Sequence[str]) -> dict[str, li
             name: group_terms({"thingGroupName": name} | body, parents[name])
             for name, (_, body) in bodies.items()
         }
-    groups = await _links(store, place, MEMBER, list(bodies))
+    groups = await _links(store, place, MEMBER, list(bodies), BILLING)
     newest = await _connections(store, place, list(bodies)) if scope.connectivity else {}
     return {
         name: thing_terms(
@@ -65,10 +73,13 @@ async def load(store: Store, scope: Scope, names: Sequence[str]) -> dict[str, li
 
 
 async def _links(
-    store: Store, place: dict[str, str], kind: str, sources: Sequence[str]
+    store: Store, place: dict[str, str], kind: str, sources: Sequence[str], also: str = ""
 ) -> dict[str, list[str]]:
+    """Source → targets, by links of one kind or of either of two."""
     found: dict[str, list[str]] = defaultdict(list)
-    for row in await fetch_any(store, LINKS, "name", sources, place | {"kind": kind}):
+    text = LINKS_OF_EITHER if also else LINKS
+    kinds = {"kind": kind} | ({"also": also} if also else {})
+    for row in await fetch_any(store, text, "name", sources, place | kinds):
         if row["target"] not in found[row["source"]]:
             found[row["source"]].append(row["target"])
     return found
@@ -92,6 +103,14 @@ async def _connections(store: Store, place: dict[str, str], names: Sequence[str]
     """Client id and thing name are the same (AWS IoT Developer Guide, Manage thing indexing)."""
     found = {}
     for row in await fetch_any(store, NEWEST_CONNECTIONS, "name", names, place):
-        at = row["disconnected"] or row["connected"]
-        found[row["client_id"]] = Connectivity(not row["disconnected"], int(at * 1000), row["reason"])
+        at, detail = row["disconnected"] or row["connected"], orjson.loads(row["detail"])
+        found[row["client_id"]] = Connectivity(
+            row["client_id"],
+            not row["disconnected"],
+            int(at * 1000),
+            row["reason"],
+            detail["keepAlive"],
+            detail["cleanSession"],
+            detail["sessionExpiry"],
+        )
     return found

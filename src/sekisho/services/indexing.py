@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from sekisho.aws.errors import InvalidRequestException, NotImplementedException,
 from sekisho.logic.index_terms import ATTRIBUTE, GROUPS, THINGS
 from sekisho.services.call import Call
 from sekisho.services.group_tree import QUERY
+from sekisho.services.index_needs import require_kept
 from sekisho.services.indexer import BUILDING, CONFIGURATION, DELETING, indexes
 from sekisho.services.paging import key, token
 from sekisho.services.work import Document
@@ -21,18 +23,26 @@ THING_MEMBER, GROUP_MEMBER = "thingIndexingConfiguration", "thingGroupIndexingCo
 CUSTOM_FIELDS = 5
 """AWS General Reference, Fleet indexing quotas."""
 LONGEST_NAME = 1024
+_CUSTOM = re.compile(re.escape(ATTRIBUTE) + r"[a-zA-Z0-9_-]+")
+"""AWS IoT Developer Guide, Managing fleet indexing, Custom field names."""
 
 REGISTRY_FIELDS = {
     "thingId": STRING,
     "thingName": STRING,
     "registry.version": NUMBER,
-    "thingTypeName": STRING,
-    "thingGroupNames": STRING,
+    "registry.thingTypeName": STRING,
+    "registry.thingGroupNames": STRING,
 }
+ALIASES = {f"registry.{name}": name for name in ("thingTypeName", "thingGroupNames")}
+"""Managed fields that queries know by shorter names, by which they can be aggregated as well."""
 CONNECTIVITY_FIELDS = {
     "connectivity.connected": BOOLEAN,
     "connectivity.timestamp": NUMBER,
     "connectivity.disconnectReason": STRING,
+    "connectivity.clientId": STRING,
+    "connectivity.keepAliveDuration": NUMBER,
+    "connectivity.cleanSession": BOOLEAN,
+    "connectivity.sessionExpiry": NUMBER,
 }
 GROUP_FIELDS = {
     "thingGroupName": STRING,
@@ -41,7 +51,7 @@ GROUP_FIELDS = {
     "parentGroupNames": STRING,
 }
 """What is indexed in any case (botocore, managedFields)."""
-ALL_MANAGED = REGISTRY_FIELDS | CONNECTIVITY_FIELDS | GROUP_FIELDS
+ALL_MANAGED = {*REGISTRY_FIELDS, *ALIASES.values(), *CONNECTIVITY_FIELDS, *GROUP_FIELDS}
 
 OFF: Mapping[str, Mapping[str, Any]] = {
     THING_MEMBER: {"thingIndexingMode": "OFF", "thingConnectivityIndexingMode": "OFF"},
@@ -67,7 +77,8 @@ def declared(configuration: Mapping[str, Any], index: str) -> dict[str, str]:
     """The fields of an index that can be aggregated, and their types."""
     member = configuration.get(THING_MEMBER if index == THINGS else GROUP_MEMBER) or {}
     custom = {field["name"]: field["type"] for field in member.get("customFields") or ()}
-    return managed(configuration, index) | custom
+    fields = managed(configuration, index)
+    return fields | {short: fields[name] for name, short in ALIASES.items() if name in fields} | custom
 
 
 async def get_indexing_configuration(call: Call) -> Document:
@@ -93,7 +104,7 @@ async def update_indexing_configuration(
         raise InvalidRequestException(f"give {THING_MEMBER}, {GROUP_MEMBER} or both")
     body = dict(found)
     if thingIndexingConfiguration is not None:
-        body[THING_MEMBER] = _things(thingIndexingConfiguration)
+        body[THING_MEMBER] = _things(thingIndexingConfiguration, found.get(THING_MEMBER) or {})
     if thingGroupIndexingConfiguration is not None:
         body[GROUP_MEMBER] = _groups(thingGroupIndexingConfiguration)
     ends = THINGS in indexes(found) and THINGS not in indexes(body)
@@ -101,10 +112,15 @@ async def update_indexing_configuration(
         raise InvalidRequestException(
             "thingIndexingMode cannot be OFF while there are dynamic thing groups; delete them first"
         )
+    await require_kept(call, _all_declared(found), _all_declared(body))
     await call.work.put(CONFIGURATION, "", body)
 
 
-def _things(given: Mapping[str, Any]) -> Document:
+def _all_declared(configuration: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    return {index: declared(configuration, index) for index in indexes(configuration)}
+
+
+def _things(given: Mapping[str, Any], before: Mapping[str, Any]) -> Document:
     for member, value in NOT_BUILT:
         if given.get(member) == value:
             raise NotImplementedException(f"{member} {value} is not implemented by this node")
@@ -126,9 +142,17 @@ def _things(given: Mapping[str, Any]) -> Document:
     _check_managed(given, managed({THING_MEMBER: made}, THINGS))
     if fields:
         made["customFields"] = fields
+    known = (before.get("filter") or {}).get("connectivity")
+    if known and made["thingConnectivityIndexingMode"] != "OFF" and _sockets(chosen) is None:
+        # Unless it is given, what connections are asked for stays (AWS IoT Developer Guide, Indexing filter).
+        chosen = {**chosen, "connectivity": known}
     if chosen:
         made["filter"] = chosen
     return made
+
+
+def _sockets(filter: Mapping[str, Any]) -> Sequence[str] | None:
+    return (filter.get("connectivity") or {}).get("includeSocketInformation")
 
 
 def _groups(given: Mapping[str, Any]) -> Document:
@@ -157,6 +181,10 @@ def made_fields(given: Sequence[Mapping[str, Any]]) -> list[Document]:
             raise InvalidRequestException(
                 f"the custom field {name} is not one that these indexing modes have; attributes are"
                 f" {ATTRIBUTE}NAME"
+            )
+        if not _CUSTOM.fullmatch(name):
+            raise InvalidRequestException(
+                f"the custom field {name}: after {ATTRIBUTE} it has letters, digits, hyphens and underscores"
             )
         found.append({"name": name, "type": type_})
     return found

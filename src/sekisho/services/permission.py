@@ -36,7 +36,7 @@ def outcome(
     caller: Caller, action: str, resource: str, now: float, context: Mapping[str, Any] = NO_CONTEXT
 ) -> Outcome:
     """What the caller's policies say together with its session's: any deny, else an allow of both."""
-    said = [_decide(policies, caller, action, resource, now, context) for policies in _sets(caller)]
+    said = [_decide(policies, caller, action, resource, now, context) for policies in sets_of(caller)]
     if "EXPLICIT_DENY" in said:
         return "EXPLICIT_DENY"
     return "ALLOWED" if all(one == "ALLOWED" for one in said) else "IMPLICIT_DENY"
@@ -47,7 +47,7 @@ def explained(
 ) -> dict[str, Any]:
     """Why the caller may not: what those of its policies say that do not let it, for explain."""
     values = variables(caller, now)
-    found = [policies.bind(values).explain(action, resource, context) for policies in _sets(caller)]
+    found = [policies.bind(values).explain(action, resource, context) for policies in sets_of(caller)]
     against = next((one for one in found if one.outcome == "EXPLICIT_DENY"), None)
     return evidence(against or next((one for one in found if one.outcome != "ALLOWED"), found[0]))
 
@@ -80,7 +80,8 @@ def require_allowed(call: Call, action: str, resource: str, context: Mapping[str
         )
 
 
-def _sets(caller: Caller) -> list[PolicySet]:
+def sets_of(caller: Caller) -> list[PolicySet]:
+    """The caller's policies, and those that a session has to keep to besides."""
     principal = caller.principal
     return [principal.policies] if principal.limit is None else [principal.policies, principal.limit]
 

@@ -12,7 +12,7 @@ from sekisho.aws.errors import (
 from sekisho.services.call import Call
 from sekisho.services.group_tree import ancestors, refuse_dynamic
 from sekisho.services.paging import DEFAULT_PAGE, created_key, key, links_from, links_to, page_of, token
-from sekisho.services.targets import require_target
+from sekisho.services.targets import require_principal, require_target
 from sekisho.services.work import Document
 from sekisho.store import tables
 
@@ -75,12 +75,14 @@ async def list_targets_for_policy(
 
 
 async def attach_principal_policy(call: Call, policyName: str, principal: str) -> None:
+    """The older operations know no thing groups (botocore, AttachPrincipalPolicy)."""
+    await require_principal(call, principal)
     await attach_policy(call, policyName, principal)
 
 
 async def detach_principal_policy(call: Call, policyName: str, principal: str) -> None:
     await call.require("policy", policyName)
-    await require_target(call, principal)
+    await require_principal(call, principal)
     call.work.unlink(ATTACHED, policyName, principal)
 
 
@@ -91,7 +93,7 @@ async def list_principal_policies(
     pageSize: int | None = None,
     ascendingOrder: bool | None = None,
 ) -> Document:
-    await require_target(call, principal)
+    await require_principal(call, principal)
     names, next_marker = await _by_age(call, "target", principal, marker, pageSize, ascendingOrder)
     policies = [{"policyName": name, "policyArn": call.arn("policy", name)} for name in names]
     return {"policies": policies, "nextMarker": next_marker}

@@ -37,9 +37,9 @@ async def provisioned_thing(call: Call, planned: PlannedThing) -> Document:
     # The values came through a template, past the door's own check.
     call.check("iot", "CreateThing", members)
     call.check("iot", "UpdateThingGroupsForThing", {"thingName": planned.name, "thingGroupsToAdd": groups})
-    await _require(call, planned, "thinggroup", groups)
-    if planned.billing_group is not None:
-        await _require(call, planned, "billinggroup", [planned.billing_group])
+    await _require(call, planned, "thing group", groups)
+    await _require(call, planned, "billing group", [planned.billing_group])
+    await _require(call, planned, "thing type", [planned.type_name])
     existing = await call.work.get("thing", planned.name)
     if existing is not None:
         await _change(call, planned, existing)
@@ -51,11 +51,10 @@ async def provisioned_thing(call: Call, planned: PlannedThing) -> Document:
     return made
 
 
-async def _require(call: Call, planned: PlannedThing, kind: str, names: Iterable[str]) -> None:
-    """Groups must be there already (AWS IoT Developer Guide, Provisioning templates)."""
+async def _require(call: Call, planned: PlannedThing, noun: str, names: Iterable[str | None]) -> None:
+    """What a thing belongs to must be there already (AWS IoT Developer Guide, Provisioning templates)."""
     for name in names:
-        if await call.work.get(kind, name) is None:
-            noun = "thing group" if kind == "thinggroup" else "billing group"
+        if name is not None and await call.work.get(noun.replace(" ", ""), name) is None:
             raise ResourceRegistrationFailureException(f"{planned.logical}: {noun} {name} does not exist")
 
 

@@ -66,7 +66,7 @@ class RegistryEvents:
             if wanted:
                 for event in await events_of(part, wanted):
                     at, account = part.now, part.account
-                    body = events.payload(event, str(uuid.uuid4()), at, account)
+                    body = events.payload(event, uuid.uuid4().hex, at, account)
                     message = Message(account, part.region, event.topic, body, qos=1, received_at=at)
                     part.events.append(message)
 

@@ -143,9 +143,13 @@ Guide, AWS IoT Core policy actions)."""
 
 CONDITIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("iot-data", "SendDirectMessage"): {"topic": "iot:Topic"},
+    ("iot", "GetThingConnectivityData"): {"includeSocketInformation": "iot:IncludeSocketInformation"},
 }
 """Operation → member → the condition key that policies know it by (AWS IoT Developer Guide, Direct messaging
-policy examples)."""
+policy examples; Device connectivity status queries)."""
+
+UNLESS_GIVEN: Mapping[str, str] = {"iot:IncludeSocketInformation": "false"}
+"""What a condition key has without its member."""
 
 
 def authorized_arn(operation: str, members: Mapping[str, Any], resource: str) -> str:
@@ -178,5 +182,11 @@ def actions(service: str, operation: str, members: Mapping[str, Any]) -> tuple[s
 
 def conditions(service: str, operation: str, members: Mapping[str, Any]) -> dict[str, Any]:
     """Condition key → value."""
-    known = CONDITIONS.get((service, operation), {})
-    return {key: members[member] for member, key in known.items() if isinstance(members.get(member), str)}
+    found: dict[str, Any] = {}
+    for member, key in CONDITIONS.get((service, operation), {}).items():
+        given = members.get(member, UNLESS_GIVEN.get(key))
+        if isinstance(given, bool):
+            given = "true" if given else "false"
+        if isinstance(given, str):
+            found[key] = given
+    return found

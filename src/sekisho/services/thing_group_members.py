@@ -13,7 +13,6 @@ from sekisho.services.group_tree import (
     Path,
     below,
     direct_groups,
-    groups_of,
     is_dynamic,
     refuse_dynamic,
     root_of,
@@ -97,10 +96,11 @@ async def list_things_in_thing_group(
 async def list_thing_groups_for_thing(
     call: Call, thingName: str, nextToken: str | None = None, maxResults: int | None = None
 ) -> Document:
-    """With all of their ancestors (AWS IoT Developer Guide, List groups for a thing)."""
+    """Those that it is itself in (AWS IoT Developer Guide, List groups for a thing)."""
     await call.require("thing", thingName)
     after, limit = key(nextToken), maxResults or PAGE
-    names = [name for name in await groups_of(call.work, thingName) if name > after]
+    found = [group["thingGroupName"] for group in await direct_groups(call.work, thingName)]
+    names = sorted(name for name in found if name > after)
     groups = [{"groupName": name, "groupArn": call.arn(KIND, name)} for name in names[:limit]]
     return page_of(groups, names[limit - 1] if len(names) > limit else "", "thingGroups", "nextToken")
 

@@ -15,7 +15,6 @@ from sekisho.services.group_tree import (
     Path,
     ancestors,
     below,
-    groups_of,
     make_group,
     refuse_dynamic,
     remove_group,
@@ -26,8 +25,6 @@ from sekisho.services.paging import before, key, page_of, path_key, token
 from sekisho.services.policy_attachments import ATTACHED
 from sekisho.services.versions import expect_version
 from sekisho.services.work import Document
-
-__all__ = ["groups_of"]
 
 CHILDREN = 100
 ATTRIBUTES = 50

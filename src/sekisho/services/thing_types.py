@@ -76,8 +76,14 @@ async def describe_thing_type(call: Call, thingTypeName: str) -> Document:
 async def update_thing_type(
     call: Call, thingTypeName: str, thingTypeProperties: Mapping[str, Any] | None = None
 ) -> None:
+    """What else is given must be as it is: only propagating attributes can change, as AWS was seen to answer
+    and its guide says (Adding propagating attributes for message enrichment)."""
     existing = await call.require("thingtype", thingTypeName)
-    properties = _present(existing["thingTypeProperties"] | _properties(thingTypeProperties))
+    known, given = existing["thingTypeProperties"], _properties(thingTypeProperties)
+    for member in ("thingTypeDescription", "searchableAttributes"):
+        if member in given and given[member] != known.get(member):
+            raise InvalidRequestException("Can only update mqtt5Configuration.")
+    properties = _present(known | given)
     await call.work.put("thingtype", thingTypeName, existing | {"thingTypeProperties": properties})
 
 

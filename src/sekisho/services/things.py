@@ -134,14 +134,17 @@ async def list_things(
 ) -> Document:
     if attributeValue is not None and attributeName is None:
         raise InvalidRequestException("attributeValue needs attributeName")
+    if attributeName is not None and thingTypeName is not None:
+        # As AWS was seen to answer.
+        raise InvalidRequestException(
+            "Listing things by the combination of attribute and thing type is not supported"
+        )
     limit = maxResults or SCAN
     reads: IndexReads = call.deps.index
 
     def wanted(thing: Document) -> bool:
-        if thingTypeName is not None and thing.get("thingTypeName") != thingTypeName:
-            return False
         if attributeName is None:
-            return True
+            return thingTypeName is None or thing.get("thingTypeName") == thingTypeName
         value = thing["attributes"].get(attributeName)
         if value is None or attributeValue is None:
             return value is not None

@@ -60,8 +60,9 @@ LINKS = """
 SELECT source, target FROM link
  WHERE account = :account AND region = :region AND kind = :kind AND source IN (:name)
  ORDER BY source, target"""
+LINKS_OF_EITHER = LINKS.replace("kind = :kind", "kind IN (:kind, :also)")
 NEWEST_CONNECTIONS = """
-SELECT client_id, connected, disconnected, reason FROM connection c
+SELECT client_id, connected, disconnected, reason, detail FROM connection c
  WHERE account = :account AND region = :region AND client_id IN (:name)
    AND id = (SELECT MAX(id) FROM connection n
               WHERE n.account = c.account AND n.region = c.region AND n.client_id = c.client_id)"""

@@ -25,7 +25,7 @@ def test_what_a_metric_emits(name: str, given: list[str], type: str, expected: l
     ("name", "given", "type", "word"),
     [
         ("Statistics", ["sum"], "String", "sum"),
-        ("Statistics", ["minimum"], "Boolean", "minimum"),
+        ("Statistics", ["variance"], "Boolean", "variance"),
         ("Percentiles", ["50"], "String", "String"),
         ("Percentiles", ["101"], "Number", "101"),
         ("Percentiles", ["p50"], "Number", "p50"),

@@ -26,7 +26,7 @@ def said(resource, action, asked, variables=None, **options):
 def test_it_matches():
     verdict, why = said(A + "client/${iot:ClientId}", "iot:Connect", "client/d", {"iot:ClientId": "d"})
     assert verdict == "matches"
-    assert why == f"resource {A}client/${{iot:ClientId}} became {A}client/d covers it"
+    assert why == f"resource {A}client/${{iot:ClientId}} became {A}client/d, which covers it"
 
 
 def test_action_differs():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sekisho.logic.index_terms import Term, document, group_terms, searchable, term, thing_terms
+from sekisho.logic.index_terms import Connectivity, Term, document, group_terms, searchable, term, thing_terms
 from sekisho.logic.query import (
     And,
     Everything,
@@ -279,6 +279,19 @@ def test_a_document_of_its_terms():
     shown = document(terms)
     assert shown.pop("registry.version") == "3"
     assert shown == thing | {"thingGroupNames": ["Hall", "hall"], "connectivity": {"connected": False}}
+
+
+def test_a_connection_as_it_is_shown():
+    connection = Connectivity("Tv", True, 1500, "", 60, False, 3600)
+    terms = thing_terms({"thingName": "Tv"}, 1, [], connection, with_connectivity=True)
+    assert document(terms)["connectivity"] == {
+        "connected": True,
+        "timestamp": 1500,
+        "clientId": "Tv",
+        "keepAliveDuration": 60,
+        "cleanSession": False,
+        "sessionExpiry": 3600,
+    }
 
 
 def test_a_group_is_found_by_the_words_of_its_description():
