@@ -68,7 +68,7 @@ SELECT account, region, kind, target, 'unlinked ' || source, :at
 ATTACHED = """
 SELECT source, target, created
   FROM link
- WHERE account = :account AND region = :region AND kind = 'attached-policy' AND """
+ WHERE account = :account AND region = :region AND kind IN ('attached-policy', '') AND """
 
 # By which end is given, whether there is a key to go on from, and whether upwards.
 ATTACHED_BY_AGE = {
