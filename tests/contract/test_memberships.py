@@ -49,7 +49,7 @@ class Place:
         self.store = store
         self.clock = Clock()
         reads = IndexReads(store)
-        self.deps: Any = SimpleNamespace(store=store, index=reads)
+        self.deps: Any = SimpleNamespace(store=store, index=reads, events=NoEvents())
         self.indexer = Indexer(store, self.clock.real, "one", lambda: [(A, R)])
         self.workers = [
             Memberships(store, self.clock, owner, reads, NoEvents(), _nobody, Logs(store, self.clock))

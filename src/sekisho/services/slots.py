@@ -76,7 +76,7 @@ class Slot:
 
 
 def read_slot(row: Row | None, now: float) -> Slot:
-    """Of a row of the table of resources, or of none."""
+    """What the database has of a resource, which may be nothing."""
     if row is None:
         return Slot(0, None, now, now)
     return Slot(row["version"], orjson.loads(row["body"]), row["created"], row["updated"])

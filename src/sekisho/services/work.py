@@ -121,8 +121,7 @@ class Work:
         """Read many resources at once that are going to be asked for."""
         unread = [id for id in dict.fromkeys(ids) if (kind, id) not in self._slots]
         found = await tables.fetch_resources(self.store, self.account, self.region, kind, unread)
-        for id in unread:
-            self._slots[kind, id] = read_slot(found.get(id), self.now)
+        self._slots.update({(kind, id): read_slot(found.get(id), self.now) for id in unread})
 
     async def get_unlikely(self, kind: str, id: str) -> Document | None:
         """What is most likely not there, and is then made: a hopeful run takes that for granted and leaves
