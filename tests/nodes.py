@@ -19,6 +19,9 @@ from sekisho.cli.commands import models_path, read_credentials
 START = 20.0
 """Seconds that a node has to become ready on a busy machine; it says itself how long it took."""
 
+PATIENCE = 30.0
+"""Seconds that a client waits for a connection, and for its answer, before it takes the node for broken."""
+
 
 @dataclass
 class Node:
@@ -95,7 +98,9 @@ class Node:
             "aws_access_key_id": key,
             "aws_secret_access_key": secret,
             "verify": self.ca,
-            "config": Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20),
+            "config": Config(
+                retries={"total_max_attempts": 1}, connect_timeout=PATIENCE, read_timeout=PATIENCE
+            ),
         }
         client = session.client(service, **options | more)
         client.meta.events.register("after-call.*.*", answers.remember)

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from interop.wire import Wire
+from interop.wire import PATIENCE, Wire
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ WITHIN = 1.0
 NUMBERS = itertools.count(1)
 
 
-def until(found: Callable[[], T], within: float = 10.0) -> T:
+def until(found: Callable[[], T], within: float = PATIENCE) -> T:
     """What ``found`` returns as soon as it is true."""
     end = time.monotonic() + within
     while True:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from interop.authorizing import FUNCTION, public
 from interop.stack import Part
+from interop.stack_iam import IAM
 from interop.stack_registry import REGISTRY, TAKEN
 
 CONFLICT = "ConflictException"
@@ -290,4 +291,8 @@ HELD = {
 }
 """What is in the way of a deletion while everything is there."""
 
-STACK = [part._replace(held=HELD.get(part.name, "")) for part in (*REGISTRY, *SERVICES, *TAGS)]
+STACK = [
+    *(part._replace(held=HELD.get(part.name, "")) for part in (*REGISTRY, *SERVICES)),
+    *IAM,
+    *TAGS,
+]

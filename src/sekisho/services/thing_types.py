@@ -109,8 +109,9 @@ async def delete_thing_type(call: Call, thingTypeName: str) -> None:
             "Please wait for 5 minutes after deprecation and then retry"
         )
     if not await call.work.require_no_links_to(TYPE, thingTypeName):
-        (link,) = await call.work.links_to(TYPE, thingTypeName, limit=1)
-        raise InvalidRequestException(f"Thing type {thingTypeName} is still used by thing {link.source}")
+        links = await call.work.links_to(TYPE, thingTypeName, limit=1)
+        thing = f"thing {links[0].source}" if links else "a thing"  # which is gone meanwhile
+        raise InvalidRequestException(f"Thing type {thingTypeName} is still used by {thing}")
     await drop_tags(call, existing["thingTypeArn"])
     await call.work.delete("thingtype", thingTypeName)
 
