@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from api.callers import policy
 from api.making import ACCOUNT, arn, listed
-from api.test_iam import failing, policy
+from api.test_iam import failing
 from api.test_sts import denied, user, with_credentials
 from interop.devices import until
 

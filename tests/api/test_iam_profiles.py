@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from api.callers import policy, role
 from api.making import ACCOUNT, listed
-from api.test_iam import failing, policy, role
+from api.test_iam import failing
 from api.test_sts import denied, user
 
 

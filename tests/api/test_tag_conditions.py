@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from api.callers import policy
 from api.making import arn, refused
-from api.test_iam import policy
 from api.test_sts import denied, user
 
 PROD, TEST = [{"Key": "env", "Value": "prod"}], [{"Key": "env", "Value": "test"}]

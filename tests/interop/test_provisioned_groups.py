@@ -10,14 +10,12 @@ from typing import Any
 
 import pytest
 
+from interop.claiming import ROLE, Newcomer, body, provision, status_of
 from interop.devices import NUMBERS, allow, document, new_csr, new_key, until
-from interop.test_first_connect import folder as folder
-from interop.test_first_connect import newcomer as newcomer
-from interop.test_first_connect import ref, status, template, unregistered
-from interop.test_first_connect import registered as registered
-from interop.test_fleet_provisioning import ROLE, Newcomer, body, provision, status_of
-from interop.test_fleet_provisioning import claim as claim
-from interop.test_fleet_provisioning import templates as templates
+from interop.first_connects import folder as folder
+from interop.first_connects import newcomer as newcomer
+from interop.first_connects import ref, status, template, unregistered
+from interop.first_connects import registered as registered
 from interop.wire import Wire
 
 

@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from sekisho.cli import advise, authority, papers  # noqa: F401  # their commands become the app's
-from sekisho.cli.commands import app
-from sekisho.cli.factory import commands, manifest  # noqa: F401
+from sekisho.cli import whole
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -63,7 +61,7 @@ def command_lines(text: str) -> list[list[str]]:
 
 def parse(words: list[str]) -> None:
     """Parse a command line as the program would, without running it."""
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(whole())
     while hasattr(command, "commands"):
         assert words and words[0] in command.commands, f"{words} is no command"
         command = command.commands[words[0]]
@@ -84,7 +82,7 @@ def test_there_are_commands_in_the_guides():
 
 @pages
 def test_commands_within_the_text_are_such_too(page):
-    known = typer.main.get_command(app).commands
+    known = typer.main.get_command(whole()).commands
     for words in re.findall(r"`(?:[\w./-]*/)?sekisho ([a-z][a-z -]*)", page.read_text()):
         first, _, rest = words.partition(" ")
         assert first in known, words
