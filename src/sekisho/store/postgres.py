@@ -30,7 +30,8 @@ from sekisho.store.statement import NO_PARAMS, Row, Statement, StoreError, Unava
 GROUP = 60
 """How many commits share one COMMIT; past 64 subtransactions PostgreSQL's snapshots get slow
 (its manual, "Subtransactions")."""
-READERS = 4
+READERS = 6
+"""Three for long reads (services/turns.py), two for what can wait (background.py), one for the rest."""
 CONNECT_SECONDS = 10.0
 CLOSE_SECONDS = 5.0
 

@@ -31,7 +31,8 @@ from sekisho.store.statement import (
 
 GROUP = 256
 """How many commits share one COMMIT, and so one wait for the disk."""
-READERS = 4
+READERS = 6
+"""Three for long reads (services/turns.py), two for what can wait (background.py), one for the rest."""
 BUSY_SECONDS = 5.0
 """How long to wait for another program that holds the file, such as a backup."""
 
