@@ -15,6 +15,7 @@ from api.making import document, template, thing_resource
 from interop.wire import Closed, Wire
 
 STATE = "CertificateStateException"
+FAILURE = "ResourceRegistrationFailureException"
 EXISTS = "ResourceAlreadyExistsException"
 GONE = "deleted"
 IN, CLOSED = "is let in", "is closed without CONNACK"
@@ -51,16 +52,16 @@ TABLE: dict[str, tuple[tuple[str, str], ...]] = {
     "register a thing with it, ACTIVE": (
         ("", ACTIVE),
         ("", ACTIVE),
-        (STATE, SAME),
+        (FAILURE, SAME),
         ("", ACTIVE),
-        (STATE, SAME),
+        (FAILURE, SAME),
     ),
     "register a thing with it, INACTIVE": (
         ("", INACTIVE),
         ("", INACTIVE),
-        (STATE, SAME),
+        (FAILURE, SAME),
         ("", INACTIVE),
-        (STATE, SAME),
+        (FAILURE, SAME),
     ),
 }
 

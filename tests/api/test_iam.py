@@ -273,6 +273,31 @@ def test_aws_own_policies_can_be_attached_and_read_but_not_changed(iam, name):
         iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/Unknown")
 
 
+def test_aws_own_policies_are_listed_as_tools_find_them_by_name(iam, name):
+    """Beyond the account's own; a page goes on from one to the other."""
+    made = iam.create_policy(PolicyName=name, PolicyDocument=policy("iot:A"))["Policy"]["Arn"]
+    aws = [one["Arn"] for one in listed(iam, "list_policies", "Policies", Scope="AWS")]
+    assert {"arn:aws:iam::aws:policy/AWSIoTDataAccess", "arn:aws:iam::aws:policy/AdministratorAccess"} <= {
+        *aws
+    }
+    local = [one["Arn"] for one in listed(iam, "list_policies", "Policies", Scope="Local")]
+    assert made in local
+    assert not {*aws} & {*local}
+    for size in (1, 2, 3, len(local), len(local) + 1, 1000):
+        pages = listed(iam, "list_policies", "Policies", PaginationConfig={"PageSize": size})
+        assert [one["Arn"] for one in pages] == [*local, *aws]
+    found = listed(iam, "list_policies", "Policies", PathPrefix="/service-role/")
+    assert [one["PolicyName"] for one in found] == ["AWSIoTThingsRegistration"]
+    full = "arn:aws:iam::aws:policy/IAMFullAccess"
+    role(iam, name)
+    iam.attach_role_policy(RoleName=name, PolicyArn=full)
+    found = listed(iam, "list_policies", "Policies", Scope="AWS", OnlyAttached=True)
+    assert (full, 1) in [(one["Arn"], one["AttachmentCount"]) for one in found]
+    iam.detach_role_policy(RoleName=name, PolicyArn=full)
+    found = listed(iam, "list_policies", "Policies", OnlyAttached=True)
+    assert full not in [one["Arn"] for one in found]
+
+
 # --- users ---
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 
+from sekisho.logic.arns import partition_of
+
 ACCOUNT = "aws"
 """What stands in their ARNs for the account."""
 
@@ -74,3 +76,8 @@ def managed_document(arn: str) -> str | None:
         return None
     word, slash, name = parts[5].partition("/")
     return MANAGED.get(slash + name) if word == "policy" else None
+
+
+def managed_arns(region: str) -> list[str]:
+    """In the order of their names with their paths."""
+    return [f"arn:{partition_of(region)}:iam::{ACCOUNT}:policy{name}" for name in sorted(MANAGED)]

@@ -9,9 +9,11 @@ from sekisho.aws.errors import (
     LimitExceededException,
     NoSuchEntityException,
 )
+from sekisho.logic.managed_policies import managed_arns
 from sekisho.services.call import Call
 from sekisho.services.iam import (
     ATTACHED,
+    PAGE,
     POLICY,
     add_tags,
     check_document,
@@ -27,11 +29,18 @@ from sekisho.services.iam import (
     under,
 )
 from sekisho.services.iam_managed import find_policy, require_policy
+from sekisho.services.paging import key
 from sekisho.services.work import Document
 
 SIZE = 6144
 VERSIONS = 5
 """Characters of a managed policy, and how many versions it keeps (IAM User Guide, "IAM quotas")."""
+
+AWS = "~"
+"""How the keys of AWS's own policies begin in a listing; no name has it, and it is beyond all of them."""
+
+ALL = 10_000
+"""How many policies a listing of those that are attached looks through."""
 
 
 async def create_policy(
@@ -64,22 +73,23 @@ async def list_policies(
     Marker: str | None = None,
     MaxItems: int | None = None,
 ) -> Document:
-    """The account's own; of AWS's there are only those that are attached by their names."""
-    if Scope == "AWS":
-        return cut("Policies", [], Marker, MaxItems)
-    attached = under(PathPrefix)
-    if OnlyAttached:
-        found = await listing(call, POLICY, "Policies", None, 1000, wanted=attached)
-        shown = [await _shown(call, policy) for policy in found["Policies"]]
-        items = [(policy["PolicyName"].lower(), policy) for policy in shown if policy["AttachmentCount"]]
-        return cut("Policies", items, Marker, MaxItems)
-    found = await listing(call, POLICY, "Policies", Marker, MaxItems, wanted=attached)
+    """The account's own by name, then those of AWS's that there are here."""
+    after, wanted = key(Marker), under(PathPrefix)
+    own: list[Document] = []
+    if Scope != "AWS" and after < AWS:
+        most = ALL if OnlyAttached else (MaxItems or PAGE) + 1
+        found = await listing(call, POLICY, "Policies", Marker, most, wanted=wanted)
+        own = found["Policies"]
+    aws = [] if Scope == "Local" else [await find_policy(call, arn) for arn in managed_arns(call.region)]
+    items = [(policy["PolicyName"].lower(), await _shown(call, policy)) for policy in own]
+    items += [(AWS + policy["Arn"], await _shown(call, policy)) for policy in aws if wanted(policy)]
     # Tags and description are not in listings (IAM API Reference, ListPolicies).
-    return found | {
-        "Policies": [
-            await _shown(call, policy) | {"Tags": None, "Description": None} for policy in found["Policies"]
-        ]
-    }
+    shown = [
+        (id, policy | {"Tags": None, "Description": None})
+        for id, policy in items
+        if policy["AttachmentCount"] or not OnlyAttached
+    ]
+    return cut("Policies", shown, Marker, MaxItems)
 
 
 async def delete_policy(call: Call, PolicyArn: str) -> None:
