@@ -188,6 +188,18 @@ class Node:
         memberships = Memberships(store, clock, self.id, deps.index, events, registry.post, logs)
         indexer.changed = memberships.ring
         deps.link = links = Links(store, keyring, keys, clock, config["region"])
+
+        def forget(change: Change) -> None:
+            keys.forget(change)
+            authorizers.forget(change)
+            deps.hints.forget(change)
+
+        def forget_own(change: Change) -> None:
+            forget(change)
+            hub.identities.forget(change)
+
+        deps.forget = forget_own
+
         patient = replace(deps, store=Background(store), workers=Workers(niceness=NICENESS))
         bulk = Bulk(api.using(patient), self.id)
         tasks = Tasks(deps, api, lambda: places.all, self.id)
@@ -198,9 +210,7 @@ class Node:
 
         async def changed(changes: Sequence[Change]) -> None:
             for change in changes:
-                keys.forget(change)
-                authorizers.forget(change)
-                deps.hints.forget(change)
+                forget(change)
                 if change.kind == REVOKED:
                     revoked.heard(change.id)
                 elif change.kind == ACCOUNT:

@@ -237,6 +237,8 @@ class Api:
                     raise
                 continue
             if work.writes:
+                for change in work.changes():
+                    deps.forget(change)
                 deps.events.committed(work)
                 if deps.logs is not None:
                     await deps.logs.committed(work)

@@ -17,6 +17,7 @@ from sekisho.mqtt.message import Message
 from sekisho.services.hints import Hints
 from sekisho.services.live import Connections
 from sekisho.services.work import Document, Work
+from sekisho.store.changes import Change
 from sekisho.store.store import Store
 
 ALLOW_ALL = PolicySet(
@@ -132,6 +133,9 @@ class Deps:
     index: Any = None
     principals: Any = None
     hints: Hints = field(default_factory=Hints)
+    forget: Callable[[Change], None] = lambda _: None
+    """Told of what an operation of this node has changed before that is answered: who comes next finds it so.
+    What rests on it already, and every other node, hears of it by the change feed."""
     facts: dict[str, Any] = field(default_factory=dict)
 
 

@@ -23,6 +23,7 @@ from sekisho.services.slots import (
     row_document,
 )
 from sekisho.store import outbox, tables
+from sekisho.store.changes import Change
 from sekisho.store.statement import Row, Statement
 from sekisho.store.store import Store
 
@@ -338,6 +339,10 @@ class Work:
         for (kind, source, target), body in self._links.items():
             yield LinkEdit(kind, source, target, body)
 
+    def changes(self) -> list[Change]:
+        """What the feed will have of it, but for numbers; not what goes by statements for many rows."""
+        return [Change(0, **one.params) for work in self.places for one in work._changes]
+
     @property
     def writes(self) -> bool:
         return bool(self._changes) or any(work.writes for work in self._elsewhere.values())
@@ -353,7 +358,9 @@ class Work:
         statements = [statement for work in works for statement in work._statements()]
         changes = [change for work in works for change in work._changes]
         first = len(statements)
-        statements += [_outgoing(message) for message in self.events]
+        statements += [
+            outbox.put_outgoing(m.account, m.region, m.topic, m.payload, m.received_at) for m in self.events
+        ]
         rows = await self.store.commit([*statements, *changes, *self.also, *also])
         made = rows[first : len(statements)]
         self.posted = [Posted(row[0]["seq"], m) for row, m in zip(made, self.events, strict=True)]
@@ -390,9 +397,3 @@ def _cut(rows: Sequence[Any], limit: int) -> tuple[list[tuple[str, Document]], s
     """The first ``limit`` of ``limit + 1`` rows read, and the id of the last of them if there are more."""
     found = [(str(row["id"]), row_document(row)) for row in rows[:limit]]
     return found, found[-1][0] if len(rows) > limit else ""
-
-
-def _outgoing(message: Message) -> Statement:
-    return outbox.put_outgoing(
-        message.account, message.region, message.topic, message.payload, message.received_at
-    )

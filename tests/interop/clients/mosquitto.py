@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import subprocess
 import threading
@@ -10,6 +11,9 @@ from typing import Any
 from interop.clients.base import EXPIRY, Client, Door, Message
 from interop.packets import Will
 from interop.wire import PATIENCE
+
+LEAVES = 5.0
+"""Seconds in which one that is connected has long ended."""
 
 
 class Mosquitto(Client):
@@ -70,11 +74,10 @@ class Mosquitto(Client):
         if self.sub is None:
             return
         self.sub.terminate()  # it sends DISCONNECT
-        try:
-            self.sub.wait(PATIENCE)
-        finally:
-            self.sub.kill()
-            self.sub.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.sub.wait(LEAVES)
+        self.sub.kill()  # what is about to connect again does not always hear
+        self.sub.wait()
         self.reader.join(PATIENCE)
         assert self.sub.stdout is not None
         self.sub.stdout.close()
