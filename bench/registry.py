@@ -38,7 +38,7 @@ from api.making import ROLE, csr, document, template, thing_resource
 
 WARM = 200
 PAUSE = 0.02
-BULK_LINES = 3000
+BULK_LINES = 8000
 SEARCHES = 40
 PUBACK_SECONDS = 12.0
 ASKED_RATE, ASKED_CPU, ASKED_P99 = 1000, 0.8, 10

@@ -200,8 +200,9 @@ class Node:
 
         deps.forget = forget_own
 
-        patient = replace(deps, store=Background(store), workers=Workers(niceness=NICENESS))
-        bulk = Bulk(api.using(patient), self.id)
+        background = Background(store, lambda: api.under_way > 0)
+        patient = replace(deps, store=background, workers=Workers(niceness=NICENESS))
+        bulk = Bulk(api.using(patient), self.id, background.turns)
         tasks = Tasks(deps, api, lambda: places.all, self.id)
         Renewals(hub, api)
         triggers = Triggers(hub, api)

@@ -105,6 +105,8 @@ class Api:
         modules: Mapping[str, Iterable[ModuleType]],
     ) -> None:
         self.deps = deps
+        self.under_way = 0
+        """Operations that somebody waits for."""
         self._services = services
         self._bound: dict[tuple[str, str], Bound] = {}
         self._models: dict[tuple[str, str], OperationModel] = {}
@@ -124,7 +126,7 @@ class Api:
     def using(self, deps: Deps) -> Api:
         """The same operations, which use something else."""
         other = copy(self)
-        other.deps = deps
+        other.deps, other.under_way = deps, 0
         return other
 
     def is_real(self, service: str, operation: str) -> bool:
@@ -154,6 +156,15 @@ class Api:
 
         Raises :class:`AwsError`; anything else that goes wrong is logged and becomes an internal failure.
         """
+        self.under_way += 1
+        try:
+            return await self._invoke(caller, service, operation, members)
+        finally:
+            self.under_way -= 1
+
+    async def _invoke(
+        self, caller: Caller, service: str, operation: str, members: dict[str, Any]
+    ) -> Document:
         bound = self.require_real(service, operation)
         for member in members:
             if member not in bound.arguments:

@@ -20,6 +20,7 @@ from sekisho.services.bulk_old import forget_old_task
 from sekisho.services.bulk_run import LostLease, TaskRun
 from sekisho.services.registration_tasks import RUNNING
 from sekisho.store import tables
+from sekisho.store.background import Turns
 from sekisho.store.statement import StoreError
 
 log = structlog.get_logger("sekisho.bulk")
@@ -31,11 +32,12 @@ class Bulk:
     """Looks for tasks and works on them; ``run`` never returns. ``api`` has a store and workers for what can
     wait: a task of a million lines takes many minutes, and who asks something meanwhile goes first."""
 
-    def __init__(self, api: Api, owner: str) -> None:
+    def __init__(self, api: Api, owner: str, turns: Turns) -> None:
         self._deps = deps = api.deps
         self._api = api
         self._buckets = Buckets(deps.store, deps.objects, deps.clock)
         self._owner = owner
+        self._turns = turns
         self._wake = asyncio.Event()
         self._at_work: dict[str, asyncio.Task[None]] = {}
 
@@ -77,7 +79,7 @@ class Bulk:
             self._deps.workers.close()
 
     async def _work(self, account: str, region: str, id: str) -> None:
-        run = TaskRun(self._deps, self._api, self._buckets, self._owner, account, region, id)
+        run = TaskRun(self._deps, self._api, self._buckets, self._turns, self._owner, account, region, id)
         try:
             if await run.hold_lease():
                 try:

@@ -58,7 +58,15 @@ class TaskRun:
     """One node's time with one task."""
 
     def __init__(
-        self, deps: Deps, api: Api, buckets: Buckets, owner: str, account: str, region: str, id: str
+        self,
+        deps: Deps,
+        api: Api,
+        buckets: Buckets,
+        turns: Turns,
+        owner: str,
+        account: str,
+        region: str,
+        id: str,
     ) -> None:
         self._deps = deps
         self._api = api
@@ -68,7 +76,7 @@ class TaskRun:
         self._id = id
         self._caller = Caller(runner(account), account, region, request_id=id)
         self._reports = Reports(deps.objects, account, id)
-        self._turns = Turns()
+        self._turns = turns
         self._held_at = 0.0
         self._progress: Document = {}
 
