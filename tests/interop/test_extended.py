@@ -208,6 +208,7 @@ def test_a_wildcard_at_the_beginning_looks_at_all(home, name, writer):
         assert sorted(topic for topic, _ in found if topic.startswith(f"{name}/")) == sorted(
             f"{name}/{number}" for number in range(520)
         )
+        wire.unsubscribe("#")  # else the end comes by that as well, perhaps before it is asked for
         assert len(all_for(wire, writer, "+/7")) == 1
 
 
