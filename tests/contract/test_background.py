@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from sekisho.store import tables
-from sekisho.store.background import PAUSE, TOGETHER, Background, Turns
+from sekisho.store.background import PAUSE, TOGETHER, Background, LoopTurns
 from sekisho.store.statement import Statement
 from sekisho.store.store import open_store
 
@@ -60,7 +60,7 @@ def test_a_commit_is_not_behind_those_that_can_wait(database_url: str) -> None:
 
 def test_a_few_go_on_in_each_turn_and_who_gave_up_has_none() -> None:
     async def body() -> None:
-        turns, order = Turns(idle), []
+        turns, order = LoopTurns(idle), []
 
         async def one(number: int) -> None:
             await turns.wait()
@@ -84,7 +84,7 @@ def test_while_somebody_waits_one_goes_on_at_a_time_and_seldom() -> None:
     async def body() -> None:
         loop = asyncio.get_running_loop()
         waits, times = True, []
-        turns = Turns(lambda: waits)
+        turns = LoopTurns(lambda: waits)
 
         async def one() -> None:
             await turns.wait()

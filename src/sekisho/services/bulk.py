@@ -20,7 +20,7 @@ from sekisho.services.bulk_old import forget_old_task
 from sekisho.services.bulk_run import LostLease, TaskRun
 from sekisho.services.registration_tasks import RUNNING
 from sekisho.store import tables
-from sekisho.store.background import Turns
+from sekisho.store.background import LoopTurns
 from sekisho.store.statement import StoreError
 
 log = structlog.get_logger("sekisho.bulk")
@@ -32,7 +32,7 @@ class Bulk:
     """Looks for tasks and works on them; ``run`` never returns. ``api`` has a store and workers for what can
     wait: a task of a million lines takes many minutes, and who asks something meanwhile goes first."""
 
-    def __init__(self, api: Api, owner: str, turns: Turns) -> None:
+    def __init__(self, api: Api, owner: str, turns: LoopTurns) -> None:
         self._deps = deps = api.deps
         self._api = api
         self._buckets = Buckets(deps.store, deps.objects, deps.clock)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from sekisho.logic.bulk_input import Line, Lines
 from sekisho.objects.base import Opened
-from sekisho.store.background import Turns
+from sekisho.store.background import LoopTurns
 
 BATCH_LINES = 512
 BATCH_BYTES = 4 << 20
@@ -37,7 +37,7 @@ async def _and_then_none(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes | 
     yield None
 
 
-async def at_most(count: int, turns: Turns, jobs: Sequence[Callable[[], Awaitable[None]]]) -> None:
+async def at_most(count: int, turns: LoopTurns, jobs: Sequence[Callable[[], Awaitable[None]]]) -> None:
     """Run all of them, so many at once, not all of which begin in one turn of the loop; the first that raises
     ends it, and nothing goes on behind it."""
     waiting = iter(jobs)

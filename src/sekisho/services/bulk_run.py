@@ -31,7 +31,7 @@ from sekisho.services.registration_tasks import ENDED, RUNNING, TASK
 from sekisho.services.roles import in_role
 from sekisho.services.work import Document, Work, dumps, row_document
 from sekisho.store import tables
-from sekisho.store.background import COMMITS, Turns
+from sekisho.store.background import COMMITS, LoopTurns
 from sekisho.store.statement import Conflict
 
 LEASE = 6.0
@@ -62,7 +62,7 @@ class TaskRun:
         deps: Deps,
         api: Api,
         buckets: Buckets,
-        turns: Turns,
+        turns: LoopTurns,
         owner: str,
         account: str,
         region: str,

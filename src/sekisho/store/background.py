@@ -21,7 +21,7 @@ PAUSE = 0.002
 """Seconds between two that leave the loop and the interpreter's lock to others, while these wait."""
 
 
-class Turns:
+class LoopTurns:
     """Lets those who wait go on, a few at a time, and everybody else of the loop in between; one at a time,
     and seldom, while ``busy`` says that somebody waits for an answer."""
 
@@ -57,7 +57,7 @@ class Background:
         self._busy = busy
         self._reads = asyncio.Semaphore(READS)
         self._commits = asyncio.Semaphore(COMMITS)
-        self.turns = Turns(busy)
+        self.turns = LoopTurns(busy)
 
     async def fetch(self, sql: str, params: Mapping[str, Any] = NO_PARAMS) -> list[Row]:
         async with self._reads:
