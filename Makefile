@@ -51,7 +51,7 @@ check: .venv/.check
 	$(BIN)/python -m pytest -q tests/unit/test_architecture.py
 
 bench: .venv-compiled/.done .venv-moto/.done
-	sh scripts/debian-packages.sh mosquitto gcc libc6-dev libssl-dev
+	sh scripts/debian-packages.sh mosquitto gcc libc6-dev libssl-dev android-libboringssl-dev
 	.venv-compiled/bin/python bench/run.py
 	.venv-compiled/bin/python bench/registering.py --moto .venv-moto/bin/moto_server
 	.venv-compiled/bin/python bench/registering.py --operation CreateThing --moto .venv-moto/bin/moto_server

@@ -3,6 +3,7 @@
 #include "client.h"
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
+#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <poll.h>
 #include <stdio.h>
@@ -217,11 +218,15 @@ void mqtt_disconnect(Conn *c) {
 }
 
 void describe_tls(Conn *c) {
-    EVP_PKEY *server = X509_get0_pubkey(SSL_get0_peer_certificate(c->tls));
-    char group[60] = "", kind[80];
-    if (EVP_PKEY_get_group_name(server, group, sizeof group, NULL))
-        snprintf(kind, sizeof kind, "%s", group);
+    X509 *leaf = SSL_get_peer_certificate(c->tls);
+    EVP_PKEY *server = X509_get_pubkey(leaf);
+    const EC_KEY *curve = EVP_PKEY_base_id(server) == EVP_PKEY_EC ? EVP_PKEY_get0_EC_KEY(server) : NULL;
+    char kind[80];
+    if (curve)
+        snprintf(kind, sizeof kind, "%s", OBJ_nid2sn(EC_GROUP_get_curve_name(EC_KEY_get0_group(curve))));
     else
-        snprintf(kind, sizeof kind, "%s-%d", EVP_PKEY_get0_type_name(server), EVP_PKEY_get_bits(server));
+        snprintf(kind, sizeof kind, "%s-%d", OBJ_nid2sn(EVP_PKEY_base_id(server)), EVP_PKEY_bits(server));
     snprintf(tls_text, sizeof tls_text, "%s,%s,%s", SSL_get_version(c->tls), SSL_get_cipher_name(c->tls), kind);
+    EVP_PKEY_free(server);
+    X509_free(leaf);
 }

@@ -35,7 +35,7 @@ def machine(folder: Path) -> list[str]:
         f"{SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode()}",
         f"Disk of the database: {_file_system(folder)}, a durable write of 4 KiB takes "
         f"{sync_microseconds(folder):,.0f} µs",
-        f"{mosquitto}; it, the floor and the load: {ssl.OPENSSL_VERSION}",
+        f"{mosquitto}; it and the floor: {ssl.OPENSSL_VERSION}",
     ]
 
 

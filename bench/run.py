@@ -12,10 +12,12 @@ import os
 import shlex
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 from brokers import BenchError, Broker, find_program, floor, mosquitto, raise_file_limit, sekisho
 from papers import make_papers
@@ -85,12 +87,14 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _run(options: argparse.Namespace, command: str) -> None:
-    load, floor_program = _compile("load", "client", "flow", "idle"), _compile("floor")
+    light = BORINGSSL.headers.is_dir()
+    load = _compile("load", "client", "flow", "idle", tls=BORINGSSL if light else OPENSSL)
+    floor_program = _compile("floor")
     names = [name for name in NAMES if options.shape is None or name in options.shape]
     raise_file_limit(max(MOST_FILES, options.connections + 200 if "idle" in names else 0))
     with tempfile.TemporaryDirectory(prefix="sekisho-bench-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
-        facts = machine(folder)
+        facts = [*machine(folder), f"The load: {LIGHT if light else HEAVY}"]
         print(*facts, sep="\n", flush=True)
         papers = make_papers(folder)
         brokers: list[Broker] = [
@@ -125,15 +129,38 @@ def _run(options: argparse.Namespace, command: str) -> None:
         print(f"\nwritten to {DOCUMENT.relative_to(HERE.parent)}")
 
 
-def _compile(name: str, *parts: str) -> Path:
-    """``bench/bin/name`` from ``bench/name.c`` and its parts, if it is older than any file in C."""
-    sources, program = [HERE / f"{part}.c" for part in (name, *parts)], HERE / "bin" / name
+class Tls(NamedTuple):
+    """A TLS library of the system: its own name, where its headers are, and how a program finds the rest."""
+
+    name: str
+    headers: Path
+    flags: tuple[str, ...]
+
+
+OPENSSL = Tls("openssl", Path("/usr/include/openssl"), ())
+_ANDROID = f"/usr/lib/{sysconfig.get_config_var('MULTIARCH')}/android"
+BORINGSSL = Tls(
+    "boringssl",
+    Path("/usr/include/android/openssl"),
+    ("-I/usr/include/android", f"-L{_ANDROID}", f"-Wl,-rpath,{_ANDROID}"),
+)
+
+LIGHT = "BoringSSL, whose handshake costs a client half of OpenSSL's"
+HEAVY = (
+    "OpenSSL, which costs it as much as a broker; with Debian's android-libboringssl-dev installed it would "
+    "be lighter, and the brokers would be what CONNECT measures"
+)
+
+
+def _compile(name: str, *parts: str, tls: Tls = OPENSSL) -> Path:
+    """``bench/bin/name-tls`` from ``bench/name.c`` and its parts, if it is older than any file in C."""
+    sources, program = [HERE / f"{part}.c" for part in (name, *parts)], HERE / "bin" / f"{name}-{tls.name}"
     newest = max(file.stat().st_mtime for file in HERE.glob("*.[ch]"))
     if program.exists() and program.stat().st_mtime > newest:
         return program
     program.parent.mkdir(exist_ok=True)
     command = [find_program("cc", "gcc libc6-dev"), "-O2", "-Wall", "-Wextra", "-o", str(program)]
-    command += [*map(str, sources), "-lssl", "-lcrypto", "-pthread"]
+    command += [*map(str, sources), *tls.flags, "-lssl", "-lcrypto", "-pthread"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         hint = "; on Debian: apt-get install libssl-dev libc6-dev" if "No such file" in done.stderr else ""

@@ -278,6 +278,14 @@ def test_tls_1_2_and_1_3(anything, tls):
         assert wire.connect("tls").code == 0
 
 
+@pytest.mark.parametrize("tls", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_no_session_tickets(anything, tls):
+    """AWS IoT has none; in TLS 1.3 they come after the handshake, and before the CONNACK."""
+    with anything.wire(tls=tls) as wire:
+        assert wire.connect("tickets").code == 0
+        assert not wire.sock.session.has_ticket
+
+
 def test_tls_1_1_is_refused(node):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_ciphers("ALL:@SECLEVEL=0")

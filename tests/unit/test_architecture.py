@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "clock": set(),
     "workers": set(),
     "config": set(),
+    "openssl": set(),
     "keyring": {"tokens"},
     "tokens": set(),
     "bus": {"mqtt"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
@@ -37,6 +36,7 @@ from sekisho.mqtt.packets import (
     Will,
 )
 from sekisho.mqtt.reasons import Reason
+from sekisho.services.unique import new_uuid
 
 if TYPE_CHECKING:
     from sekisho.broker.channel import Channel
@@ -110,7 +110,7 @@ class Client:
         self.delivery = Delivery(self)
         self.peer = peer
         self.certificate_id = ""
-        self.session = str(uuid.uuid4())
+        self.session = new_uuid()
         self.subscriptions: dict[str, Subscription] = {}
         self.durable: Session | None = None
         """The persistent session, if it has one; else what it subscribed to ends with the connection."""
@@ -149,6 +149,7 @@ class Client:
         packets = connection.receive(data, self._tick())
         if self._busy:
             self._backlog.extend(packets)
+            self.transport.pause_reading()
             return
         handlers = self.handlers
         following = iter(packets)
@@ -165,7 +166,8 @@ class Client:
 
     def _await(self, pending: Awaitable[None]) -> None:
         self._busy = True
-        self.transport.pause_reading()
+        if self.joined:  # while it connects, it mostly waits for the CONNACK by itself
+            self.transport.pause_reading()
         self.hub.spawn(self._proceed(pending))
 
     async def _proceed(self, pending: Awaitable[None]) -> None:

@@ -6,7 +6,6 @@ handlers that they went to before. What is refused to it is logged where refusal
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from sekisho.logic.log_levels import (
 )
 from sekisho.mqtt.message import Message
 from sekisho.mqtt.packets import Publish
+from sekisho.services.unique import new_uuid
 
 if TYPE_CHECKING:
     from sekisho.broker.client import Client, Handler
@@ -138,7 +138,7 @@ def _logged(client: Client, publish: Handler) -> Handler:
 
     def logged(who: Any, packet: Any) -> Awaitable[None] | None:
         before = (hub.logs.failed, hub.counters["throttled"])
-        trace = client.publisher.trace = str(uuid.uuid4())
+        trace = client.publisher.trace = new_uuid()
         pending = publish(who, packet)
         log = client.log
         if log is not None and before == (hub.logs.failed, hub.counters["throttled"]):

@@ -7,7 +7,6 @@ holds until its refresh, whatever becomes of the authorizer meanwhile, as the gu
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Awaitable
 from dataclasses import replace
 from math import inf
@@ -33,6 +32,7 @@ from sekisho.mqtt.reasons import Reason
 from sekisho.services.authorizer_asking import NotGranted, WrongCredentials, ask, verified_token
 from sekisho.services.authorizer_records import Authorizer, AuthorizerRecords, Known, Rule, rule_of
 from sekisho.services.identity import Identity
+from sekisho.services.unique import new_uuid
 from sekisho.store.statement import StoreError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class CustomAuth:
         rule = rule_of(peer.domain)
         if rule.never:
             return None
-        id = kept.setdefault(ID, str(uuid.uuid4()))
+        id = kept.setdefault(ID, new_uuid())
         certificate = _certificate(peer) if rule.certificate else None
         shown = Shown(id, peer.server_name, http=http, certificate=certificate)
         if not rule.always:

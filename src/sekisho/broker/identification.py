@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from sekisho.logic.lifecycle import may_connect
 from sekisho.mqtt.reasons import Reason
 from sekisho.services.call import Principal
 from sekisho.services.identity import Identity
+from sekisho.services.within import within
 from sekisho.store.statement import StoreError
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ async def identify(hub: Hub, peer: Peer, client_id: str) -> Identity:
     if not id:
         raise Unidentified("NOT_AUTHENTICATED", "no client certificate was presented")
     try:
-        async with asyncio.timeout(FAIL_CLOSED):
-            identity = await hub.identities.load(account, region, id, client_id)
+        identity = await within(FAIL_CLOSED, hub.identities.load(account, region, id, client_id))
     except (StoreError, TimeoutError):
         raise unanswered() from None
     if identity is None:
@@ -110,8 +109,7 @@ async def _signed(hub: Hub, principal: Principal, region: str) -> Identity:
             "WEBSOCKET_TTL_EXPIRATION",
         )
     try:
-        async with asyncio.timeout(FAIL_CLOSED):
-            identity = await hub.identities.signed(principal, region)
+        identity = await within(FAIL_CLOSED, hub.identities.signed(principal, region))
     except (StoreError, TimeoutError):
         raise unanswered() from None
     if identity is None:

@@ -127,12 +127,14 @@ class Listener:
         self._resolve = resolve
         self._handshake_timeout = handshake_timeout
         self._most = most
+        # What is accepted has it from here (tcp(7)).
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         loop.add_reader(sock.fileno(), self._accept)
 
     def _accept(self) -> None:
         for _ in range(ACCEPTS_PER_TURN):
             try:
-                sock, _ = self._sock.accept()
+                sock, peername = self._sock.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError as error:
@@ -145,12 +147,12 @@ class Listener:
                 sock.close()
                 continue
             sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             now = self._tick()
             transport = TlsTransport(
                 self._loop,
                 self._poller,
                 sock,
+                peername,
                 self._contexts,
                 self._opened,
                 self._closed,
@@ -173,7 +175,7 @@ class Listener:
         peer = Peer(
             peer_certificate_der(transport.tls),
             server_name,
-            _address(transport),
+            str(transport.peername[0]),
             alpn,
             chain=peer_chain(transport.tls),
             endpoint=endpoint,
@@ -240,8 +242,3 @@ class Undecided:
 
     def timed_out(self) -> None:
         self._transport.abort()
-
-
-def _address(transport: Any) -> str:
-    peer = transport.get_extra_info("peername")
-    return str(peer[0]) if peer else ""

@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from OpenSSL import SSL, crypto
 
+from sekisho.broker.tls_io import accept_any
 from sekisho.logic.domains import DEFAULT_POLICY, POLICIES
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
@@ -54,13 +55,9 @@ def server_context(
     for above in chain:
         context.add_extra_chain_cert(crypto.X509.from_cryptography(above))
     context.check_privatekey()
-    context.set_verify(SSL.VERIFY_PEER, _accept_any)
+    accept_any(context)
     context.set_alpn_select_callback(_select_alpn)
     return context
-
-
-def _accept_any(connection: SSL.Connection, certificate: Any, error: int, depth: int, ok: int) -> bool:
-    return True
 
 
 def _select_alpn(connection: SSL.Connection, offered: Sequence[bytes]) -> Any:

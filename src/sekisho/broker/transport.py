@@ -12,7 +12,7 @@ from OpenSSL import SSL
 
 from sekisho.broker.channel import Channel
 from sekisho.broker.poller import Poller
-from sekisho.broker.tls_io import RECORD, handle_of, read_record, write_record
+from sekisho.broker.tls_io import RECORD, handle_of, has_gone, read_record, shake_hands, write_record
 
 if TYPE_CHECKING:
     from sekisho.broker.contexts import Contexts
@@ -68,6 +68,7 @@ class TlsTransport(Channel):
         "failure",
         "handshaken",
         "looked",
+        "peername",
         "protocol",
         "sock",
         "tls",
@@ -78,6 +79,7 @@ class TlsTransport(Channel):
         loop: asyncio.AbstractEventLoop,
         poller: Poller,
         sock: socket.socket,
+        peername: Any,
         contexts: Contexts,
         opened: Callable[[TlsTransport, bytes], ByteProtocol | None],
         closed: Callable[[TlsTransport], None],
@@ -85,6 +87,7 @@ class TlsTransport(Channel):
     ) -> None:
         super().__init__(HIGH_WATER)
         self.sock = sock
+        self.peername = peername
         self.tls = SSL.Connection(contexts.default, sock)
         self.tls.set_accept_state()
         # Until the client has said which name it comes to, if any has a context of its own.
@@ -160,9 +163,8 @@ class TlsTransport(Channel):
         if self._contexts is not None and not self._choose_context(self._contexts):
             return False
         try:
-            self.tls.do_handshake()
-        except SSL.WantReadError:
-            return False
+            if not shake_hands(self.tls, self._handle):
+                return False
         except SSL.WantWriteError:
             self._want_write()
             return False
@@ -343,8 +345,9 @@ class TlsTransport(Channel):
         return self._closing or self._lost
 
     def _finish(self) -> None:
-        with contextlib.suppress(SSL.Error, OSError):  # the peer may have gone first
-            self.tls.shutdown()
+        if not has_gone(self.sock):
+            with contextlib.suppress(SSL.Error, OSError):  # the peer may have gone first
+                self.tls.shutdown()
         self._lose(None)
 
     def _lose(self, exc: Exception | None) -> None:
@@ -374,10 +377,7 @@ class TlsTransport(Channel):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         match name:
             case "peername":
-                try:
-                    return self.sock.getpeername()
-                except OSError:
-                    return default
+                return self.peername
             case "sockname":
                 try:
                     return self.sock.getsockname()

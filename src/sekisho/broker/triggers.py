@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections import deque
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from sekisho.mqtt.message import Message
 from sekisho.services.api import Api
 from sekisho.services.call import Caller, service_principal
 from sekisho.services.topic_triggers import KIND, MOST
+from sekisho.services.unique import new_uuid
 from sekisho.store import tables
 from sekisho.store.changes import Change
 
@@ -90,7 +90,7 @@ class Trigger:
     async def _publish(self, message: Message, publication: Publication) -> None:
         depth = depth_of(message) + 1
         principal = service_principal(self.account, "topic-trigger")
-        caller = Caller(principal, self.account, self.region, request_id=f"{MARK}{depth}-{uuid.uuid4()}")
+        caller = Caller(principal, self.account, self.region, request_id=f"{MARK}{depth}-{new_uuid()}")
         members: dict[str, Any] = {"topic": publication.topic, "payload": publication.payload}
         operation = "Publish"
         if publication.client_id is not None:

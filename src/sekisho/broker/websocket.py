@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from sekisho.broker.upgrade import BadUpgrade, HttpRequest, Upgrade, refusal
 from sekisho.logic.custom_auth import Http
 from sekisho.mqtt.reasons import Reason
 from sekisho.services.call import Principal
+from sekisho.services.unique import new_uuid
 from sekisho.store.statement import StoreError
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ class WebSocket:
             return
         effect = f"the WebSocket upgrade was answered {status}"
         record_refusal(self._hub, self._peer, action="iot:Connect", resource="", reason=why, effect=effect)
-        self._transport.write(refusal(status, code, told, str(uuid.uuid4())))
+        self._transport.write(refusal(status, code, told, new_uuid()))
         self._transport.close()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sekisho.openssl import send_no_tickets
+
 
 def whole() -> Any:
     """The program with all its commands."""
@@ -15,4 +17,5 @@ def whole() -> Any:
 
 
 def main() -> None:
+    send_no_tickets()
     whole()()

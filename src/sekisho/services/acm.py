@@ -5,7 +5,6 @@ Source: AWS Certificate Manager API Reference and User Guide. The private key co
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -39,6 +38,7 @@ from sekisho.services.server_certificates import (
     users_of,
 )
 from sekisho.services.tagging import drop_tags
+from sekisho.services.unique import new_uuid
 from sekisho.services.work import Document
 
 PAGE = 100
@@ -85,7 +85,7 @@ async def import_certificate(
         id = CertificateArn.rpartition("/")[2]
     else:
         await require_room(call)
-        id = str(uuid.uuid4())
+        id = new_uuid()
     try:
         papers = read_server_certificate(Certificate, CertificateChain or b"", PrivateKey, call.now)
     except BadServerCertificate as error:

@@ -22,6 +22,7 @@ from sekisho.services.server_certificates import (
     require_room,
     sealed_for,
 )
+from sekisho.services.unique import new_uuid
 from sekisho.services.work import Document
 
 DEFAULT_ALGORITHM = "RSA_2048"
@@ -50,7 +51,7 @@ async def request_certificate(
     algorithm = KeyAlgorithm or DEFAULT_ALGORITHM
     if algorithm not in ALGORITHMS:
         raise InvalidParameterException(f"KeyAlgorithm {algorithm} is not one of {', '.join(ALGORITHMS)}")
-    id = str(uuid.uuid4())
+    id = new_uuid()
     if IdempotencyToken is not None:
         same = f"{call.account}/{call.region}/{IdempotencyToken}/{algorithm}/{','.join(names)}"
         known = await call.work.get(KIND, str(uuid.uuid5(uuid.NAMESPACE_URL, same)))

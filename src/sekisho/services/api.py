@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from copy import copy
 from dataclasses import replace
@@ -32,6 +31,7 @@ from sekisho.services.resources import (
     resource_arn,
 )
 from sekisho.services.tag_conditions import held, requested
+from sekisho.services.unique import new_uuid
 from sekisho.services.work import Document, Work, dumps
 from sekisho.store import tables
 from sekisho.store.statement import Conflict, Statement, StoreError
@@ -170,7 +170,7 @@ class Api:
             if member not in bound.arguments:
                 raise NotImplementedException(f"the member {member} of {operation} is not implemented")
         if not caller.request_id:
-            caller = replace(caller, request_id=str(uuid.uuid4()))
+            caller = replace(caller, request_id=new_uuid())
         resource = await self._resource(caller, service, operation, members)
         audit = bound.audited and (service, operation) not in UNAUDITED
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from sekisho.services.paging import before, key, links_to, page_of
 from sekisho.services.tagging import drop_tags, put_tags
 from sekisho.services.taken import same_or_taken
 from sekisho.services.targets import named
+from sekisho.services.unique import new_uuid
 from sekisho.services.versions import expect_version
 from sekisho.services.work import Document
 
@@ -41,7 +41,7 @@ async def create_billing_group(
         {
             "billingGroupName": billingGroupName,
             "billingGroupArn": arn,
-            "billingGroupId": str(uuid.uuid4()),
+            "billingGroupId": new_uuid(),
             "billingGroupProperties": properties,
         },
     )

@@ -6,7 +6,6 @@ with children can be deleted. A dynamic group has a ``queryString``, no ancestor
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from sekisho.services.detaching import detach_all, detached
 from sekisho.services.indexer import ACTIVE
 from sekisho.services.tagging import drop_tags, put_tags
 from sekisho.services.taken import agrees, same_or_taken
+from sekisho.services.unique import new_uuid
 from sekisho.services.work import Document, Work
 
 KIND = "thinggroup"
@@ -88,7 +88,7 @@ async def make_group(
     await detached(call, MEMBER, KIND, name)
     arn = call.arn(KIND, name)
     await put_tags(call, arn, tags)
-    identity = {"thingGroupName": name, "thingGroupArn": arn, "thingGroupId": str(uuid.uuid4())}
+    identity = {"thingGroupName": name, "thingGroupArn": arn, "thingGroupId": new_uuid()}
     return await call.work.put(KIND, name, {**identity, **asked})
 
 

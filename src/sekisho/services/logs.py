@@ -6,7 +6,6 @@ for it; while none at all is, :attr:`Logs.on` is false, and nothing else is aske
 
 from __future__ import annotations
 
-import uuid
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -19,6 +18,7 @@ from sekisho.logic.log_levels import ERROR, INFO, PUBLISH_IN, SEVERITY, EventLev
 from sekisho.services.call import Caller
 from sekisho.services.log_files import LogFiles
 from sekisho.services.logging_options import LEVEL, MOST, NEW, OLD, THE_ONE
+from sekisho.services.unique import new_uuid
 from sekisho.services.work import Work
 from sekisho.store import tables
 from sekisho.store.changes import Change
@@ -146,7 +146,7 @@ class Logs:
         severity, level = (INFO, "INFO") if status == SUCCESS else (ERROR, "ERROR")
         if self.files is None or levels is None or levels.threshold(event, who) < severity:
             return
-        trace = trace or str(uuid.uuid4())
+        trace = trace or new_uuid()
         body = entry(self._clock.now(), level, place[0], trace, status, event, **members)
         self.files.put(*place, levels.group_of(event), orjson.dumps(body))
 

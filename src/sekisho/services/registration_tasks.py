@@ -6,8 +6,6 @@ a time for each account; a task ends after 30 days).
 
 from __future__ import annotations
 
-import uuid
-
 from sekisho.aws.errors import InvalidRequestException
 from sekisho.logic.templates import TemplateError, parse_template
 from sekisho.services.bulk_reports import RESULTS, TYPES, report_key, reports_bucket
@@ -15,6 +13,7 @@ from sekisho.services.call import Call
 from sekisho.services.paging import created_key, token
 from sekisho.services.registration_lines import PROGRESS, TASK
 from sekisho.services.roles import pass_role
+from sekisho.services.unique import new_uuid
 from sekisho.services.work import Document, dumps
 from sekisho.store import tables
 
@@ -41,7 +40,7 @@ async def start_thing_registration_task(
         raise InvalidRequestException(
             "one registration task at a time: the one under way must complete or be stopped first"
         )
-    id = str(uuid.uuid4())
+    id = new_uuid()
     task = {
         "taskId": id,
         "templateBody": templateBody,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from sekisho.services.paging import key, page_of
 from sekisho.services.tagging import drop_tags, put_tags
 from sekisho.services.taken import same_or_taken
 from sekisho.services.things import SCAN, TYPE
+from sekisho.services.unique import new_uuid
 from sekisho.services.work import Document
 
 DELETE_AFTER = 300.0
@@ -62,7 +62,7 @@ async def create_thing_type(
         {
             "thingTypeName": thingTypeName,
             "thingTypeArn": arn,
-            "thingTypeId": str(uuid.uuid4()),
+            "thingTypeId": new_uuid(),
             "thingTypeProperties": properties,
             "thingTypeMetadata": {"deprecated": False, "creationDate": call.now},
         },

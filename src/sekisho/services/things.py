@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from sekisho.services.group_tree import MEMBER as GROUP
 from sekisho.services.index_reads import IndexReads
 from sekisho.services.paging import key, page_of
 from sekisho.services.taken import agrees, same_or_taken
+from sekisho.services.unique import new_uuid
 from sekisho.services.versions import expect_version
 from sekisho.services.work import Document
 
@@ -58,7 +58,7 @@ async def create_thing(
         {
             "thingName": thingName,
             "thingArn": call.arn("thing", thingName),
-            "thingId": str(uuid.uuid4()),
+            "thingId": new_uuid(),
             "defaultClientId": thingName,
             "attributes": attributes,
             "thingTypeName": thingTypeName,

@@ -20,7 +20,7 @@ class Numbered(NamedTuple):
     names: tuple[str, ...]
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def positional(sql: str) -> str:
     """SQL with SQLite's ``?n``, numbered as :func:`numbered` does."""
     names = {name: number for number, name in enumerate(numbered(sql).names, start=1)}

@@ -8,7 +8,6 @@ certificate may be used here at all is looked at first.
 from __future__ import annotations
 
 import re
-import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -37,6 +36,7 @@ from sekisho.services.api import Api
 from sekisho.services.call import ALLOW_ALL, Caller, Principal
 from sekisho.services.device_variables import OF_CONNECTIONS, attributes_of, variables_of
 from sekisho.services.identity import Identity
+from sekisho.services.unique import new_uuid
 from sekisho.services.work import Document
 from sekisho.web.endpoint import Receive, Scope, Send, read_request, write_response
 from sekisho.web.publish import is_signed
@@ -98,7 +98,7 @@ class DeviceCredentials:
         if peer is None or path is None:
             await self._inner(scope, receive, send)
             return
-        trace = str(uuid.uuid4())
+        trace = new_uuid()
         try:
             request = await read_request(scope, receive)
         except AwsError as error:

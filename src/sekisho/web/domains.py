@@ -3,7 +3,6 @@ else it would have been answered."""
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 from sekisho.broker.admission import record_refusal
@@ -11,6 +10,7 @@ from sekisho.broker.arrivals import arrive_by_https
 from sekisho.broker.hub import Hub
 from sekisho.broker.identification import Unidentified
 from sekisho.broker.listener import Peer
+from sekisho.services.unique import new_uuid
 from sekisho.web.endpoint import Receive, Scope, Send, write_response
 from sekisho.web.publish import answer_device, is_signed
 
@@ -33,7 +33,7 @@ class DomainDoor:
             arrived: set[bool] = state[ARRIVED]
             if signed not in arrived:
                 try:
-                    await arrive_by_https(self._hub, peer, signed, str(uuid.uuid4()))
+                    await arrive_by_https(self._hub, peer, signed, new_uuid())
                 except Unidentified as error:
                     await self._refuse(scope, peer, error, send)
                     return
@@ -50,5 +50,5 @@ class DomainDoor:
             reason=f"{error.reason}: {error.words}",
             effect="the request was answered 403 (Forbidden)",
         )
-        trace = str(uuid.uuid4())
+        trace = new_uuid()
         await write_response(send, answer_device(403, "Forbidden", trace, "ForbiddenException"))

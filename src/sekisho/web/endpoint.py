@@ -6,7 +6,6 @@ Route, verify the signature, find the operation (501 when it is not built), pars
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -34,6 +33,7 @@ from sekisho.services.api import Api
 from sekisho.services.call import Caller, Principal
 from sekisho.services.principals import Principals
 from sekisho.services.resources import GLOBAL
+from sekisho.services.unique import new_uuid
 
 log = structlog.get_logger("sekisho.web")
 
@@ -72,7 +72,7 @@ class AwsEndpoint:
         self._regions = regions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_id = str(uuid.uuid4())
+        request_id = new_uuid()
         try:
             request = await read_request(scope, receive)
         except AwsError as error:

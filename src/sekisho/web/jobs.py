@@ -5,7 +5,6 @@ AWS IoT Developer Guide, Jobs device HTTP API: requests with a client certificat
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from sekisho.broker.hub import Hub
 from sekisho.broker.listener import Peer
 from sekisho.broker.requests import identify_request, is_at_jobs
 from sekisho.services.api import Api
+from sekisho.services.unique import new_uuid
 from sekisho.web.endpoint import Receive, Scope, Send, read_request, write_response
 from sekisho.web.publish import answer_device, is_signed
 
@@ -36,7 +36,7 @@ class JobsEndpoint:
         if peer is None:
             await self._inner(scope, receive, send)
             return
-        trace = str(uuid.uuid4())
+        trace = new_uuid()
         try:
             request = await read_request(scope, receive)
             if request is None:

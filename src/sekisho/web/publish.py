@@ -6,7 +6,6 @@ AWS IoT Developer Guide, Device communication protocols (HTTPS, "Client authenti
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -27,6 +26,7 @@ from sekisho.broker.listener import Peer
 from sekisho.broker.requests import Told, authorize_publish
 from sekisho.services.api import Api
 from sekisho.services.call import ALLOW_ALL, Caller, Principal
+from sekisho.services.unique import new_uuid
 from sekisho.web.endpoint import AwsEndpoint, Receive, Scope, Send, read_request, write_response
 
 log = structlog.get_logger("sekisho.web")
@@ -53,7 +53,7 @@ class DevicePublish:
         if peer is None:
             await self._endpoint(scope, receive, send)
             return
-        trace = str(uuid.uuid4())
+        trace = new_uuid()
         try:
             request = await read_request(scope, receive)
         except AwsError as error:

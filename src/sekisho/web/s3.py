@@ -8,7 +8,6 @@ Source: Amazon S3 API Reference; names, parameters and errors are its own.
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
 
@@ -35,6 +34,7 @@ from sekisho.objects.base import ObjectsError
 from sekisho.services.access import AccessKey
 from sekisho.services.buckets import OURS, Buckets, BucketTaken, is_bucket_name
 from sekisho.services.call import Caller, Deps
+from sekisho.services.unique import new_uuid
 from sekisho.services.uploads import Uploads
 from sekisho.store.statement import StoreError
 from sekisho.web.endpoint import INVALID_TOKEN, AwsEndpoint, Receive, Scope, Send
@@ -134,7 +134,7 @@ class S3:
         if not _for_s3(scope):
             await self._further(scope, receive, send)
             return
-        request_id = str(uuid.uuid4())
+        request_id = new_uuid()
         body = Incoming(receive)
         try:
             answer = await self._answer(scope, body, request_id)
