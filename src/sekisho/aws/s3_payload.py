@@ -23,7 +23,7 @@ from sekisho.aws.s3_errors import (
     SignatureDoesNotMatch,
     XAmzContentSHA256Mismatch,
 )
-from sekisho.aws.sigv4 import MISMATCH, UNSIGNED
+from sekisho.aws.sigv4 import MISMATCH, UNSIGNED, hmac_sha256
 
 SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 SIGNED_CHUNKS_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
@@ -136,7 +136,7 @@ class Payload:
         signing = self._signing
         assert signing is not None
         text = f"{algorithm}\n{signing.timestamp}\n{signing.scope}\n{self._previous}\n{rest}"
-        right = hmac.digest(signing.key, text.encode(), "sha256").hex()
+        right = hmac_sha256(signing.key, text.encode()).hex()
         if not hmac.compare_digest(right, signature):
             raise SignatureDoesNotMatch(MISMATCH)
         self._previous = right

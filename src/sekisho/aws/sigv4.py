@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
+from typing import Any
 from urllib.parse import unquote_plus
 
 from sekisho.aws import canonical
@@ -169,20 +170,33 @@ def _credential(
     expires: int | None,
     token: str | None,
 ) -> Credential:
+    access_key, date, region, service = _scope_parts(scope)
+    names = _header_names(signed_headers)
+    if not _SIGNATURE.fullmatch(signature):
+        raise IncompleteSignatureException("The signature must be 64 hexadecimal digits.")
+    return Credential(
+        access_key, date, region, service, names, signature, timestamp, presigned, expires, token
+    )
+
+
+@lru_cache(maxsize=256)
+def _scope_parts(scope: str) -> tuple[str, str, str, str]:
+    """Access key, date, region, service; kept, as a client's requests of a day have the same."""
     parts = _SCOPE.fullmatch(scope)
     if parts is None:
         raise IncompleteSignatureException(
             f"The credential must be of the form 'key/date/region/service/{TERMINATOR}'."
         )
+    access_key, date, region, service = parts.groups()
+    return access_key, date, region, service
+
+
+@lru_cache(maxsize=64)
+def _header_names(signed_headers: str) -> tuple[str, ...]:
     names = tuple(signed_headers.split(";"))
     if len(names) > MAX_SIGNED_HEADERS or not all(_HEADER_NAME.fullmatch(name) for name in names):
         raise IncompleteSignatureException("SignedHeaders must be lower-case names separated by semicolons.")
-    if not _SIGNATURE.fullmatch(signature):
-        raise IncompleteSignatureException("The signature must be 64 hexadecimal digits.")
-    access_key, date, region, service = parts.groups()
-    return Credential(
-        access_key, date, region, service, names, signature, timestamp, presigned, expires, token
-    )
+    return names
 
 
 @lru_cache(maxsize=64)
@@ -229,6 +243,15 @@ def verify(
     _check_time(credential, now, skew)
 
 
+_SHA256: Callable[..., Any] = partial(sha256)
+
+
+def hmac_sha256(key: bytes, message: bytes) -> bytes:
+    """By Python's own part of the library: OpenSSL's lets go of the interpreter's lock for a microsecond's
+    work, five times a signature, and under load waits ten times as long to have it back."""
+    return hmac.digest(key, message, _SHA256)
+
+
 def scope_of(credential: Credential) -> str:
     return f"{credential.date}/{credential.region}/{credential.service}/{TERMINATOR}"
 
@@ -237,7 +260,7 @@ def signing_key(credential: Credential, secret_key: str) -> bytes:
     """The key that is derived from the secret for one day, region and service."""
     key = f"AWS4{secret_key}".encode()
     for part in (credential.date, credential.region, credential.service, TERMINATOR):
-        key = hmac.digest(key, part.encode(), "sha256")
+        key = hmac_sha256(key, part.encode())
     return key
 
 
@@ -252,7 +275,7 @@ def _is_right(request: Request, credential: Credential, secret_key: str, body: s
     right = False
     for form in _canonical_forms(request, credential, body):
         hashed = sha256(form.encode("utf-8", "surrogatepass")).hexdigest()
-        wanted = hmac.digest(key, f"{ALGORITHM}\n{stamp}\n{scope}\n{hashed}".encode(), "sha256").hex()
+        wanted = hmac_sha256(key, f"{ALGORITHM}\n{stamp}\n{scope}\n{hashed}".encode()).hex()
         right |= hmac.compare_digest(wanted, credential.signature)
     return right
 

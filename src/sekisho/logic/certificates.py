@@ -14,7 +14,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import TypeVar
 
 from cryptography import x509
@@ -127,12 +126,14 @@ def parse_certificate(pem: str) -> x509.Certificate:
 
 def load_certificate(der: bytes) -> x509.Certificate:
     """Read one DER certificate, such as TLS shows, with the checks of `parse_certificate`."""
+    global _read_last
     with quiet():
         try:
             cert = _loaded(der, x509.load_der_x509_certificate, "certificate")
             _check(cert)
         except ValueError as error:
             raise BadCertificate(str(error)) from None
+    _read_last = (cert, der)
     return cert
 
 
@@ -173,20 +174,25 @@ def _check(cert: x509.Certificate) -> None:
 
 def certificate_id(cert_or_der: x509.Certificate | bytes) -> str:
     """The registry's id: SHA-256 over the DER encoding, 64 lower-case hex digits."""
-    if isinstance(cert_or_der, x509.Certificate):
-        return _id_of(cert_or_der)
-    return hashlib.sha256(cert_or_der).hexdigest()
-
-
-@lru_cache(maxsize=32)
-def _id_of(cert: x509.Certificate) -> str:
-    """Kept for a little while: it is asked for at every step of what becomes of a certificate."""
-    return hashlib.sha256(cert.public_bytes(serialization.Encoding.DER)).hexdigest()
+    der = _der_of(cert_or_der) if isinstance(cert_or_der, x509.Certificate) else cert_or_der
+    return hashlib.sha256(der).hexdigest()
 
 
 def certificate_pem(cert: x509.Certificate) -> str:
-    """A certificate as one PEM block with a newline at its end."""
-    return cert.public_bytes(serialization.Encoding.PEM).decode("ascii")
+    """A certificate as one PEM block with a newline at its end (RFC 7468, section 3)."""
+    text = base64.b64encode(_der_of(cert)).decode()
+    lines = "\n".join([text[at : at + 64] for at in range(0, len(text), 64)])
+    return f"-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n"
+
+
+_read_last: tuple[x509.Certificate | None, bytes] = (None, b"")
+"""A certificate's DER is asked for at every step of what becomes of it, and to write it anew takes longer
+than all else that is done with it."""
+
+
+def _der_of(cert: x509.Certificate) -> bytes:
+    known, der = _read_last
+    return der if known is cert else cert.public_bytes(serialization.Encoding.DER)
 
 
 def check_validity(cert: x509.Certificate, now: float) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from sekisho.logic.arns import arn, partition_of
@@ -115,8 +116,8 @@ def resource_arn(caller: Caller, service: str, operation: str, members: Mapping[
     """The ARN that the operation acts on, or ``*`` when it names none."""
     if operation.startswith("List") and operation not in LISTS_OF_ONE:
         return "*"
-    for member, kind in BY_MEMBER:
-        name = members.get(member)
+    for member, kind in _naming(frozenset(members)):
+        name = members[member]
         if isinstance(name, str):
             name += "".join(
                 f"/{further}/{members[part]}" for part, further in WITHIN.get(kind, ()) if part in members
@@ -135,6 +136,12 @@ def resource_arn(caller: Caller, service: str, operation: str, members: Mapping[
     if (service, operation) == ("acm", "ImportCertificate"):
         return certificate_arn(caller.region, caller.account, "*")  # it has no id yet
     return "*"
+
+
+@lru_cache(maxsize=1024)
+def _naming(members: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    """What of `BY_MEMBER` is there at all."""
+    return tuple(pair for pair in BY_MEMBER if pair[0] in members)
 
 
 ALSO: Mapping[tuple[str, str], tuple[str, str]] = {("iot-data", "Publish"): ("retain", "RetainPublish")}

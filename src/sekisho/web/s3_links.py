@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
@@ -11,7 +10,16 @@ from urllib.parse import quote
 import orjson
 
 from sekisho.aws import canonical
-from sekisho.aws.sigv4 import ALGORITHM, TERMINATOR, UNSIGNED, Credential, scope_of, signing_key, stamp_of
+from sekisho.aws.sigv4 import (
+    ALGORITHM,
+    TERMINATOR,
+    UNSIGNED,
+    Credential,
+    hmac_sha256,
+    scope_of,
+    signing_key,
+    stamp_of,
+)
 from sekisho.services.access import AccessKey, create_root_key
 from sekisho.services.principals import Principals
 from sekisho.services.work import dumps
@@ -57,7 +65,7 @@ class Links:
         host = self.base.partition("//")[2]
         form = f"GET\n{path}\n{query}\nhost:{host}\n\nhost\n{UNSIGNED}"
         text = f"{ALGORITHM}\n{stamp}\n{scope_of(credential)}\n{sha256(form.encode()).hexdigest()}"
-        signature = hmac.digest(signing_key(credential, signer.secret), text.encode(), "sha256").hex()
+        signature = hmac_sha256(signing_key(credential, signer.secret), text.encode()).hex()
         return f"{self.base}{path}?{query}&X-Amz-Signature={signature}"
 
     async def _signer(self, account: str) -> AccessKey:
