@@ -28,7 +28,9 @@ CONFIGURATION = "indexingconfiguration"
 BUILDING, REBUILDING, ACTIVE, DELETING = "BUILDING", "REBUILDING", "ACTIVE", "DELETING"
 
 BATCH = 250
-"""Changes or documents of a commit: few enough that nobody waits long for the writer."""
+FOLLOWED = 100
+"""Documents of a commit while an index is built, and changes of one that follows the feed: few enough that
+nobody waits long for the writer."""
 HELD = 3.0
 """Seconds after a commit for which no other node makes the next."""
 GATHER = 0.2
@@ -225,7 +227,7 @@ class Indexer:
     async def _follow(self, progress: Progress) -> bool:
         seq = max(progress.seq, self._seen)
         try:
-            changes = await read_tail(self._store, seq, BATCH)
+            changes = await read_tail(self._store, seq, FOLLOWED)
         except FellBehind:
             log.warning("the index is behind what is left of the change feed and is built anew", seq=seq)
             await self._begin_anew(progress)
@@ -250,7 +252,7 @@ class Indexer:
             await self._commit(batch)
         self._seen = changes[-1].seq
         # Unless there are more, the next ones gather first; an index that is being built goes on at once.
-        return len(changes) == BATCH or any(scope.status != ACTIVE for scope in self._scopes)
+        return len(changes) == FOLLOWED or any(scope.status != ACTIVE for scope in self._scopes)
 
     async def _begin_anew(self, progress: Progress) -> None:
         batch = self._batch(progress)

@@ -20,6 +20,10 @@ PAGES = 8000
 AT_MOST = 4 * PAGES
 """Pages at which the writer copies them itself, should the other thread not have come to it."""
 
+FEW, PASSES = 400, 8
+"""Changed rows that are left to the writer: each pass copies what was written during the one before, until
+those are few, or never so."""
+
 FIRST, LEAST = 2000, 250
 """Changed rows: how many make so many pages, until that is known; and a bound, for few large ones."""
 
@@ -33,39 +37,49 @@ class Checkpoints:
     def __init__(self, writer: sqlite3.Connection, copier: sqlite3.Connection) -> None:
         self._writer = writer
         self._copier = copier
-        self._begun = self._ordered = writer.total_changes
+        self._begun = writer.total_changes
         self._due = self._begun + FIRST
         self._kept = 0
         """Pages that were in the log already, as it could not begin anew."""
-        self._copying = False
+        self._passes = 0
+        self._ordered = self._first = 0
+        """Changed rows when the last pass was ordered, and the first."""
         self._copied = threading.Event()
         self._found = 0
-        """Pages in the log when the other thread came to it."""
+        """Pages in the log at the first pass."""
         self._orders: SimpleQueue[bool] = SimpleQueue()
         self._thread = threading.Thread(target=self._copy, name="store-checkpoint", daemon=True)
         self._thread.start()
 
     def look(self) -> None:
-        """Between two transactions: begin to copy when there is much, or do what was left."""
+        """Between two transactions: have it copied when there is much, and do what was left."""
+        now = self._writer.total_changes
         if self._copied.is_set():
             self._copied.clear()
-            self._finish()
-            self._copying = False
-        elif not self._copying and self._writer.total_changes >= self._due:
-            self._copying = True
-            self._ordered = self._writer.total_changes
-            self._orders.put(True)
+            if now - self._ordered > FEW and self._passes < PASSES:
+                self._order(now)
+            else:
+                self._finish()
+                self._passes = 0
+        elif not self._passes and now >= self._due:
+            self._first = now
+            self._order(now)
 
     def close(self) -> None:
         """Wait for a copy that is under way."""
         self._orders.put(False)
         self._thread.join()
 
+    def _order(self, now: int) -> None:
+        self._passes += 1
+        self._ordered = now
+        self._orders.put(True)
+
     def _finish(self) -> None:
         with suppress(sqlite3.Error):  # the next COMMIT tells what is wrong with the file
             _, log, copied = self._writer.execute(_PASSIVE).fetchone()
             pages = self._found - self._kept
-            rows = (self._ordered - self._begun) * PAGES // pages if pages > 0 else FIRST
+            rows = (self._first - self._begun) * PAGES // pages if pages > 0 else FIRST
             # A long read keeps what it still sees in the log: to be copied when it has ended.
             whole = copied == log
             self._begun, self._kept = self._writer.total_changes, 0 if whole else log
@@ -73,9 +87,11 @@ class Checkpoints:
 
     def _copy(self) -> None:
         while self._orders.get():
-            self._found = 0
-            with suppress(sqlite3.Error):
-                _, self._found, _ = self._copier.execute(_PASSIVE).fetchone()
-                self._copier.execute(_PASSIVE).fetchone()  # what was written meanwhile
+            try:
+                _, log, _ = self._copier.execute(_PASSIVE).fetchone()
+            except sqlite3.Error:
+                log = 0
+            if self._passes == 1:
+                self._found = log
             self._copied.set()
         self._copier.close()

@@ -43,6 +43,7 @@ class Intake:
         self._put = put
         self._on_commit = on_commit
         self._places = asyncio.Semaphore(QUEUE)
+        self._gathered: list[Pending] = []
         self._closed = False
 
     async def submit(self, statements: Sequence[Statement]) -> list[list[Row]]:
@@ -58,8 +59,17 @@ class Intake:
             self._places.release()
             raise Unavailable("the store is closed; nothing of this commit happened")
         done: asyncio.Future[list[list[Row]]] = asyncio.get_running_loop().create_future()
-        self._put(Pending(tuple(statements), done))
+        if not self._gathered:
+            # What else this turn of the loop brings goes with it. A writer that began at once would want the
+            # interpreter's lock while the rest is made, and each change of hands takes longer than a row.
+            asyncio.get_running_loop().call_soon(self._hand_over)
+        self._gathered.append(Pending(tuple(statements), done))
         return await done
+
+    def _hand_over(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        for pending in gathered:
+            self._put(pending)
 
     def settle(self, group: Iterable[tuple[Pending, Outcome]]) -> None:
         """Tell everyone in a finished group how it went, then ring."""
@@ -81,4 +91,5 @@ class Intake:
     def close(self) -> bool:
         """Refuse new commits; False when that was so already."""
         was_open, self._closed = not self._closed, True
+        self._hand_over()
         return was_open
