@@ -15,26 +15,15 @@ from typing import Any, NamedTuple
 
 from sekisho.store import migrations
 from sekisho.store.checkpoints import AT_MOST, Checkpoints
-from sekisho.store.intake import Intake, Outcome, Pending
+from sekisho.store.intake import Intake, Pending
 from sekisho.store.lock import Lock
-from sekisho.store.parameters import numbered, positional
-from sekisho.store.statement import (
-    NO_PARAMS,
-    Conflict,
-    DiskFull,
-    Row,
-    Statement,
-    StoreError,
-    Unavailable,
-    check_expectation,
-    check_params,
-)
+from sekisho.store.statement import NO_PARAMS, Row, Statement, StoreError, Unavailable, check_params
+from sekisho.store.transactions import commit_group, plain, rows, store_error
 
 GROUP = 256
 """How many commits share one COMMIT, and so one wait for the disk."""
 READERS = 6
 """Three for long reads (services/turns.py), two for what can wait (background.py), one for the rest."""
-MANY_NAMES = 64
 BUSY_SECONDS = 5.0
 """How long to wait for another program that holds the file, such as a backup."""
 
@@ -47,20 +36,6 @@ PRAGMAS = (
     "PRAGMA cache_size = -32768",
     f"PRAGMA wal_autocheckpoint = {AT_MOST}",
 )
-
-_TAKEN = {
-    sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
-    sqlite3.SQLITE_CONSTRAINT_UNIQUE,
-    sqlite3.SQLITE_CONSTRAINT_ROWID,
-}
-_UNAVAILABLE = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_INTERRUPT,
-}
 
 
 class Opened(NamedTuple):
@@ -190,108 +165,11 @@ def _parts(group: Sequence[Pending]) -> Iterator[list[Pending]]:
         yield part
 
 
-def commit_group(connection: sqlite3.Connection, group: Sequence[Pending]) -> list[Outcome]:
-    """Each commit in a savepoint of its own, all of them in one transaction. One that is alone needs none,
-    for which SQLite would copy every page before it is changed."""
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        if len(group) > 1:
-            outcomes = [_apply(connection, pending.statements) for pending in group]
-        else:
-            outcomes = [_run_all(connection, group[0].statements)]
-        undo = len(group) == 1 and isinstance(outcomes[0], StoreError)
-        connection.execute("ROLLBACK" if undo else "COMMIT")
-    except Exception as error:
-        with suppress(sqlite3.Error):
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-        # One object each: an exception that several tasks raise would gather all their tracebacks.
-        kind = DiskFull if _is_full(error) else Unavailable
-        return [kind(f"the database could not write: {_plain(error)}") for _ in group]
-    return outcomes
-
-
-def _apply(connection: sqlite3.Connection, statements: Sequence[Statement]) -> Outcome:
-    connection.execute("SAVEPOINT one")
-    outcome = _run_all(connection, statements)
-    if isinstance(outcome, StoreError):
-        connection.execute("ROLLBACK TO one")
-    connection.execute("RELEASE one")
-    return outcome
-
-
-def _run_all(connection: sqlite3.Connection, statements: Sequence[Statement]) -> Outcome:
-    """An error as outcome is one to undo; one that has ended the whole transaction is raised."""
-    results: list[list[Row]] = []
-    try:
-        results.extend(_run(connection, statement) for statement in statements)
-    except Exception as error:
-        if not connection.in_transaction:  # a full disk, for one
-            raise
-        failure = _store_error(error)
-        if isinstance(failure, Conflict):
-            failure.index = len(results)
-        return failure
-    return results
-
-
-def _run(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
-    if statement.rows is not None:
-        connection.executemany(positional(statement.sql), statement.rows)
-        return []
-    before = connection.total_changes
-    cursor = connection.execute(*_bound(statement))
-    if cursor.description is None:
-        check_expectation(statement, connection.total_changes - before)
-        return []
-    rows = _rows(cursor)
-    check_expectation(statement, len(rows))
-    return rows
-
-
-def _bound(statement: Statement) -> tuple[str, Any]:
-    """SQLite looks through all names before a name's own to find it: of several hundred, as of many rows, it
-    is quicker without."""
-    if len(statement.params) < MANY_NAMES:
-        return statement.sql, dict(statement.params)
-    names = numbered(statement.sql).names
-    return positional(statement.sql), [statement.params[name] for name in names]
-
-
-def _rows(cursor: sqlite3.Cursor) -> list[Row]:
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
 def _read(connection: sqlite3.Connection, sql: str, params: Mapping[str, Any]) -> list[Row]:
     try:
-        return _rows(connection.execute(sql, dict(params)))
+        return rows(connection.execute(sql, dict(params)))
     except Exception as error:
-        raise _store_error(error) from None
-
-
-def _store_error(error: Exception) -> StoreError:
-    if isinstance(error, StoreError):
-        return error
-    code = getattr(error, "sqlite_errorcode", None)
-    if code in _TAKEN:
-        return Conflict(_plain(error))
-    if _is_full(error):
-        return DiskFull(f"the database could not write: {_plain(error)}")
-    # The low byte is the primary code (sqlite.org/rescode.html).
-    if code is not None and code & 0xFF in _UNAVAILABLE:
-        return Unavailable(f"the database could not do it now: {_plain(error)}")
-    return StoreError(f"the database refused: {_plain(error)}")
-
-
-def _is_full(error: Exception) -> bool:
-    """What SQLite makes of ENOSPC, and of a database that is as large as it may become."""
-    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-
-
-def _plain(error: Exception) -> str:
-    # SQLite's own messages name tables, columns and words of SQL; others could quote a value.
-    return str(error) if isinstance(error, sqlite3.Error) else type(error).__name__
+        raise store_error(error) from None
 
 
 def _open(path: Path) -> Opened:
@@ -317,7 +195,7 @@ def _open(path: Path) -> Opened:
                 undo.callback(readers[-1].close)
                 readers[-1].execute("PRAGMA query_only = ON")
         except sqlite3.Error as error:
-            raise StoreError(f"{path} cannot be opened: {_plain(error)}") from None
+            raise StoreError(f"{path} cannot be opened: {plain(error)}") from None
         undo.pop_all()
         return Opened(lock, writer, copier, readers)
 
