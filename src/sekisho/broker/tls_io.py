@@ -126,5 +126,7 @@ def has_gone(sock: socket.socket) -> bool:
     MQTT clients mostly do not once they have sent DISCONNECT."""
     try:
         return not sock.recv(1, socket.MSG_PEEK)
-    except OSError:
+    except BlockingIOError:
         return False
+    except OSError:
+        return True
