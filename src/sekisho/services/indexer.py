@@ -99,6 +99,8 @@ class Indexer:
         self._configured = False
         self._seen = 0
         self._turn = -1
+        self._own: Progress | None = None
+        """How far the index is since this node's last commit; nobody else makes one until it is over."""
         self._scopes: list[Scope] = []
         self._fields: dict[tuple[int, str], int] = {}
 
@@ -121,13 +123,13 @@ class Indexer:
                 worked = await self._step()
                 failures = 0
             except Conflict:
-                self._turn = -1  # another node was there first, or a configuration has changed
+                self._forget()  # another node was there first, or a configuration has changed
                 self._configured = False
             except Unavailable as error:
-                self._turn = -1
+                self._forget()
                 log.warning("the index cannot be written now", error=str(error))
             except Exception:
-                self._turn = -1
+                self._forget()
                 failures += 1
                 log.exception("the index was not written")
                 await asyncio.sleep(min(LOOK * 2**failures, 60.0))
@@ -144,8 +146,10 @@ class Indexer:
 
     async def _step(self) -> bool:
         """One commit, or nothing to do; whether to go on at once."""
-        (row,) = await self._store.fetch(*index.read_progress())
-        progress = Progress(**row)
+        progress = self._own
+        if progress is None or progress.until <= self._real():
+            (row,) = await self._store.fetch(*index.read_progress())
+            progress = Progress(**row)
         if progress.turn != self._turn:
             self._turn = progress.turn
             self._fields.clear()
@@ -166,9 +170,15 @@ class Indexer:
             return True
         return await self._build(progress)
 
+    def _forget(self) -> None:
+        """Read everything anew."""
+        self._turn, self._own = -1, None
+
     async def _commit(self, batch: _Batch) -> None:
+        self._own = None
         await self._store.commit(batch.statements())
         self._turn = batch.before.turn + 1
+        self._own = batch.after._replace(turn=self._turn)
         self._seen = max(self._seen, batch.after.seq)
         if batch.last and self.changed is not None:
             self.changed()
@@ -214,7 +224,7 @@ class Indexer:
         if not self._scopes:
             await self._from_now(batch)
         await self._commit(batch)
-        self._turn = -1
+        self._forget()
         return True
 
     async def _from_now(self, batch: _Batch) -> None:
@@ -262,7 +272,7 @@ class Indexer:
                 status = BUILDING if scope.status == BUILDING else REBUILDING
                 batch.first.append(index.update_scope(scope._replace(status=status, place="")))
         await self._commit(batch)
-        self._turn = -1
+        self._forget()
 
     # --- building -------------------------------------------------------------------------------------------
 
@@ -302,15 +312,17 @@ class Indexer:
             batch.first += index.delete_scope(scope.id)
         await self._commit(batch)
         if not rows:
-            self._turn = -1
+            self._forget()
 
     # --- documents ------------------------------------------------------------------------------------------
 
     async def _index(self, batch: _Batch, scope: Scope, names: Sequence[str]) -> None:
         """Bring these documents up to date."""
         store = self._store
-        sources = await load(store, scope, names)
-        rows = await fetch_any(store, index.DOCUMENTS, "name", names, {"scope": scope.id})
+        # Nobody but this node changes documents now.
+        sources, rows = await asyncio.gather(
+            load(store, scope, names), fetch_any(store, index.DOCUMENTS, "name", names, {"scope": scope.id})
+        )
         known: dict[str, int] = {row["name"]: row["id"] for row in rows}
         before: dict[int, list[Row]] = {id: [] for id in known.values()}
         for row in await fetch_any(store, index.TERMS, "document", list(known.values())):
