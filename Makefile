@@ -61,7 +61,7 @@ bench: .venv-compiled/.done .venv-moto/.done
 	.venv-compiled/bin/python bench/bulk.py
 	PYTHONPATH=src $(BIN)/python bench/policies.py
 	.venv-compiled/bin/python bench/policies.py
-	.venv-compiled/bin/python bench/registry.py --things 1000000
+	.venv-compiled/bin/python bench/registry.py --things 1000000 --moto .venv-moto/bin/moto_server
 
 FUZZ_SECONDS ?= 600
 

@@ -1,6 +1,7 @@
 """A registry of many things: what an operation costs there, and how fast the fleet index answers.
 
-``python bench/registry.py [--things N] [--count N] [--connections N] [--set key=value]``
+``python bench/registry.py [--things N] [--count N] [--connections N] [--set key=value]
+[--moto PATH-OF-moto_server]``
 
 The things, of ten attributes each, are put into the database of a node that is not running, in big commits;
 the node then builds their index, and everything that is measured goes over HTTP as from any client: signed
@@ -30,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import boto3
 from asking import Connection, Spread, replay, signed, spread
 from botocore.config import Config
-from registering import Server, cpu_seconds, sekisho
+from registering import Server, cpu_seconds, moto, sekisho
 from report import machine
 from things import REGION, TYPE, attributes, fill
 
@@ -39,6 +40,7 @@ from api.making import ROLE, csr, document, template, thing_resource
 WARM = 200
 PAUSE = 0.02
 BULK_LINES = 8000
+MOTO_CONNECTIONS = 8
 SEARCHES = 40
 PUBACK_SECONDS = 12.0
 ASKED_RATE, ASKED_CPU, ASKED_P99 = 1000, 0.8, 10
@@ -53,6 +55,21 @@ def creation(server: Server, number: int) -> bytes:
 
 def search(server: Server, query: str) -> bytes:
     return signed(server, "POST", "/indices/search", {"queryString": query})
+
+
+MOTOS = 500
+"""Things that moto makes; one after the other, in memory and without an index."""
+
+
+def by_moto(folder: Path, program: str) -> float:
+    """How many of the same things moto makes a second."""
+    with moto(folder, program) as server:
+        asyncio.run(Connection(server.port).ask(signed(server, "POST", f"/thing-types/{TYPE}", {})))
+        requests = [creation(server, number) for number in range(WARM + MOTOS)]
+        asyncio.run(replay(server.port, requests[:WARM], MOTO_CONNECTIONS))
+        began = time.perf_counter()
+        asyncio.run(replay(server.port, requests[WARM:], MOTO_CONNECTIONS))
+        return MOTOS / (time.perf_counter() - began)
 
 
 class Created(NamedTuple):
@@ -329,6 +346,9 @@ def lines(options: argparse.Namespace, folder: Path) -> Iterator[str]:
         yield "| | | asked |\n|---|---|---|"
         made = asyncio.run(create(server, range(options.count + WARM), options.connections))
         yield f"| CreateThing, a second | {made.rate:.0f} | {ASKED_RATE} |"
+        if options.moto:
+            rate = by_moto(folder, options.moto)
+            yield f"| … by moto, a second: Sekisho / moto | {rate:.0f}: {made.rate / rate:.1f} × | 5 × |"
         yield f"| … server CPU each, ms | {made.cpu_ms:.2f} | {ASKED_CPU} |"
         yield f"| … {options.connections} at a time, ms: median / p99 / most | {made.latency} | |"
         yield f"| … found by a search after, ms | {made.lag} | 1000 |"
@@ -361,6 +381,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--count", type=int, default=5000, help="things made over HTTP")
     parser.add_argument("--connections", type=int, default=50)
     parser.add_argument("--set", action="append", default=[], help="key=value, a setting of the node")
+    parser.add_argument("--moto", help="path of moto_server")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
