@@ -91,3 +91,14 @@ def test_a_database_that_cannot_be_copied_to_still_takes_commits(
     _write(writer, each, 500)
     each.close()
     assert writer.execute("SELECT COUNT(*) FROM row").fetchone() == (500,)
+
+
+def test_what_it_needs_is_open_from_the_beginning(writer: sqlite3.Connection, tmp_path: Path) -> None:
+    each = Checkpoints(writer, _connect(tmp_path))
+    before = sorted(path.readlink() for path in Path("/proc/self/fd").iterdir() if path.exists())
+    _write(writer, each, 500)
+    time.sleep(0.1)
+    _write(writer, each, 1)
+    after = sorted(path.readlink() for path in Path("/proc/self/fd").iterdir() if path.exists())
+    each.close()
+    assert after == before

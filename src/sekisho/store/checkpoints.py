@@ -48,6 +48,8 @@ class Checkpoints:
         self._found = 0
         """Pages in the log at the first pass."""
         self._orders: SimpleQueue[bool] = SimpleQueue()
+        with suppress(sqlite3.Error):
+            copier.execute(_PASSIVE)  # a log of an earlier life; and its files are opened now, not some day
         self._thread = threading.Thread(target=self._copy, name="store-checkpoint", daemon=True)
         self._thread.start()
 
