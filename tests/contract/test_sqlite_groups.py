@@ -13,8 +13,9 @@ import pytest
 from sekisho.store import migrations, tables
 from sekisho.store.changes import append_change
 from sekisho.store.intake import Pending
+from sekisho.store.several import AT_ONCE
 from sekisho.store.statement import Conflict, Statement
-from sekisho.store.transactions import AT_ONCE, commit_group
+from sekisho.store.transactions import commit_group
 
 PLACE = ("1", "r", "thing")
 

@@ -80,6 +80,8 @@ def test_another_key_of_the_same_user_goes_on(node, user):
         deactivated(iam, user.name, first.access_key)
         gone.until_closed()
         stays.ping()
+    assert ended(node, "key-gone") == "AUTH_ERROR"
+    assert ended(node, "key-stays") != "AUTH_ERROR"
 
 
 def temporary(node, name, **more):

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from sekisho.store.statement import Statement
 
 AT_ONCE = 32
 """Rows of a statement, unless told. An INSERT has few texts, so that prepared ones are found again."""
 
-_VALUES = re.compile(r"VALUES\s*(\([^()]*\))")
-_NAME = re.compile(r":(\w+)")
+T = TypeVar("T")
+
+VALUES = re.compile(r"VALUES\s*(\([^()]*\))")
+NAME = re.compile(r":(\w+)")
 
 
 def insert_several(sql: str, rows: Sequence[Mapping[str, Any]], at_once: int = AT_ONCE) -> list[Statement]:
@@ -24,7 +26,7 @@ def insert_several(sql: str, rows: Sequence[Mapping[str, Any]], at_once: int = A
             _text(sql, len(some)),
             {f"{name}_{n}": value for n, row in enumerate(some) for name, value in row.items()},
         )
-        for some in _parts(rows, at_once)
+        for some in parts(rows, at_once)
     ]
 
 
@@ -42,7 +44,7 @@ def any_of(
     return found
 
 
-def _parts(rows: Sequence[Mapping[str, Any]], at_once: int) -> Iterator[Sequence[Mapping[str, Any]]]:
+def parts(rows: Sequence[T], at_once: int) -> Iterator[Sequence[T]]:
     """In powers of two, the largest first."""
     at, size = 0, at_once
     while at < len(rows):
@@ -54,11 +56,11 @@ def _parts(rows: Sequence[Mapping[str, Any]], at_once: int) -> Iterator[Sequence
 
 @lru_cache(maxsize=256)
 def _text(sql: str, count: int) -> str:
-    found = _VALUES.search(sql)
+    found = VALUES.search(sql)
     if found is None:
         raise ValueError("there is no VALUES with one row")
     row = found[1]
-    many = ", ".join(_NAME.sub(rf":\1_{n}", row) for n in range(count))
+    many = ", ".join(NAME.sub(rf":\1_{n}", row) for n in range(count))
     return sql[: found.start(1)] + many + sql[found.end(1) :]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -13,6 +12,7 @@ from sekisho.store.changes import APPEND
 from sekisho.store.intake import Outcome, Pending
 from sekisho.store.journals import APPEND_AUDIT
 from sekisho.store.parameters import numbered, positional
+from sekisho.store.several import AT_ONCE, NAME, VALUES, parts
 from sekisho.store.statement import (
     Conflict,
     DiskFull,
@@ -27,8 +27,6 @@ from sekisho.store.statement import (
 MANY_NAMES = 64
 GATHERED = frozenset({APPEND, APPEND_AUDIT})
 """What adds a row to the end of a table, where nobody else in the transaction looks."""
-AT_ONCE = 32
-"""Rows of one statement; a power of two."""
 
 _TAKEN = {
     sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
@@ -43,8 +41,6 @@ _UNAVAILABLE = {
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_INTERRUPT,
 }
-_ROW = re.compile(r"VALUES\s*(\([^()]*\))")
-_NAME = re.compile(r":(\w+)")
 
 
 def commit_group(connection: sqlite3.Connection, group: Sequence[Pending]) -> list[Outcome]:
@@ -109,20 +105,16 @@ def _without_tail(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
 def _insert_several(connection: sqlite3.Connection, sql: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows by one INSERT written for one, in their order."""
     names = numbered(sql).names
-    at, size = 0, AT_ONCE
-    while at < len(rows):
-        while size > len(rows) - at:
-            size //= 2
-        values = [row[name] for row in rows[at : at + size] for name in names]
-        connection.execute(_for_several(sql, size), values)
-        at += size
+    for some in parts(rows, AT_ONCE):
+        values = [row[name] for row in some for name in names]
+        connection.execute(_for_several(sql, len(some)), values)
 
 
 @lru_cache(maxsize=64)
 def _for_several(sql: str, count: int) -> str:
-    found = _ROW.search(sql)
+    found = VALUES.search(sql)
     assert found is not None
-    row = _NAME.sub("?", found[1])
+    row = NAME.sub("?", found[1])
     return sql[: found.start(1)] + ", ".join([row] * count) + sql[found.end(1) :]
 
 
