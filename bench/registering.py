@@ -237,6 +237,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--moto", help="path of moto_server")
     parser.add_argument("--set", action="append", default=[], help="key=value, a setting of the node")
     options = parser.parse_args(arguments)
+    if options.moto and not Path(options.moto).is_file():
+        parser.error(f"there is no {options.moto}; make .venv-moto/.done installs it")
     make = OPERATIONS[options.operation]
     asked = [make(number) for number in range(options.count + WARM)]
     few = asked[: WARM + min(500, options.count)]

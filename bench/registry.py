@@ -383,6 +383,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--set", action="append", default=[], help="key=value, a setting of the node")
     parser.add_argument("--moto", help="path of moto_server")
     options = parser.parse_args(arguments)
+    if options.moto and not Path(options.moto).is_file():
+        parser.error(f"there is no {options.moto}; make .venv-moto/.done installs it")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         print("\n".join(machine(folder)))
